@@ -1,0 +1,280 @@
+"""The environment as one typed, frozen value; nothing else reads it."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from llm_proxy.setting_rules import (
+    CHECKS,
+    parse_networks,
+    parse_origins,
+    parse_tokens,
+)
+from llm_proxy.variables import HOSTED, VariablesSource
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class ConfigurationError(Exception):
+    """The operator must correct something before the service can start.
+
+    The text has one line per problem and never the value of a setting.
+    """
+
+
+class Settings(BaseSettings):
+    """What the operator decides; an environment variable per field, in upper case.
+
+    Arguments win over the environment. Only `load_settings` reads the ``.env`` file, so
+    that a program which builds its own settings gets no more than it asked for.
+
+    Raises:
+        ValidationError: A value is missing or not acceptable.
+        SettingsError: The ``.env`` file or the AWS secret cannot be used.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        validate_default=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    environment: Literal["development", "testing", "staging", "production"] = (
+        "development"
+    )
+    """Where the service runs; staging and production accept no weak settings."""
+    debug: bool = False
+    """Development aids; refused in staging and production."""
+    service_name: str = "llm-proxy"
+    """The name of this service in logs and in the id of its AWS secret."""
+    host: str = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 in a container."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """The port to listen on; 0 takes any free one."""
+    docs_enabled: bool = True
+    """Whether `/docs` and `/openapi.json` are served."""
+    config_file: Path | None = None
+    """The file of models and providers; default `llm-proxy.yaml`, if it exists."""
+    secrets_manager_id: str | None = None
+    """The AWS secret for staging and production, such as {service}/{environment}."""
+
+    api_token: SecretStr
+    """The accepted tokens, comma-separated, each `name:token` or only a token."""
+    allow_query_token: bool = True
+    """Whether `?api_token=` is accepted; other programs may log such addresses."""
+    auth_failure_limit: Count = 20
+    """Failed attempts to authenticate per minute and client address."""
+    trusted_proxies: str = ""
+    """Load balancers that may name the client, as addresses or CIDR networks."""
+    allowed_origins: str | None = None
+    """Origins for CORS or `*`; default `*` locally, none in staging and production."""
+    metrics_token: SecretStr | None = None
+    """The token for `/metrics`, which needs one outside development."""
+
+    llm_provider: str = "openai"
+    """The provider of a request that names none."""
+    llm_fallback_provider: str | None = None
+    """The provider that is asked when the first one cannot answer."""
+    openai_api_key: SecretStr | None = None
+    """The key for OpenAI."""
+    openai_base_url: str | None = None
+    """Replaces the address of the OpenAI API."""
+    openai_model: str = "gpt-4"
+    """The OpenAI model of a request that names none."""
+    anthropic_api_key: SecretStr | None = None
+    """The key for Anthropic."""
+    anthropic_base_url: str | None = None
+    """Replaces the address of the Anthropic API."""
+    anthropic_model: str = "claude-sonnet-4-5"
+    """The Anthropic model of a request that names none."""
+    anthropic_max_tokens: Count = 1024
+    """Tokens of an Anthropic answer when the request sets no bound."""
+    local_model_path: Path | None = None
+    """A GGUF file for the `local` provider, in place of the demo model."""
+
+    request_timeout: Seconds = 30.0
+    """Seconds for which a provider may be silent."""
+    connect_timeout: Seconds = 5.0
+    """Seconds to connect to a provider."""
+    request_deadline: Seconds = 120.0
+    """Seconds for all attempts and waits of one call."""
+    stream_deadline: Seconds = 600.0
+    """Seconds for all attempts and waits of one streamed call."""
+    retry_attempts: int = Field(default=3, ge=1, le=10)
+    """Attempts per call, the first one included."""
+    retry_multiplier: Wait = 1.0
+    """Seconds that the exponential wait between attempts starts from."""
+    retry_min_seconds: Wait = 4.0
+    """The shortest wait between attempts, in seconds."""
+    retry_max_seconds: Wait = 10.0
+    """The longest wait between attempts, in seconds."""
+    retry_after_max_seconds: Wait = 60.0
+    """The longest wait that a provider may ask for, in seconds."""
+    breaker_failures: int = Field(default=5, ge=0)
+    """Failures in a row that put a deployment into cool-down; 0 for never."""
+    breaker_cooldown_seconds: Seconds = 30.0
+    """Seconds of a cool-down."""
+
+    max_in_flight: Count = 1000
+    """Calls that may run at the same time; more are answered with 503."""
+    max_prompt_length: Count = 4000
+    """Characters of a prompt."""
+    max_body_bytes: Count = 1_048_576
+    """Bytes of a request body."""
+    max_head_bytes: Count = 65_536
+    """Bytes of a request's line and headers."""
+    max_response_bytes: Count = 10_485_760
+    """Bytes of a provider's answer."""
+    head_timeout: Seconds = 10.0
+    """Seconds for a client to send its headers."""
+    body_timeout: Seconds = 30.0
+    """Seconds for a client to send its body."""
+    shutdown_timeout: Seconds = 25.0
+    """Seconds for running requests to end after SIGTERM."""
+    rate_limit_enabled: bool = True
+    """Whether requests are limited."""
+    rate_limit: Count = 60
+    """Requests per minute and client."""
+    rate_limit_chat: Count | None = None
+    """A stricter limit for `/chat`, per minute and client."""
+    rate_limit_webhook: Count | None = None
+    """A stricter limit for `/webhook`, per minute and client."""
+    rate_limit_health: Count = 600
+    """Requests per minute and client for the health routes."""
+
+    pii_redaction_enabled: bool = True
+    """Whether personal data is redacted before a prompt leaves."""
+    prompt_guard_mode: Literal["block", "flag", "off"] = "block"
+    """What happens to a prompt that looks like an injection."""
+    prompt_templates_dir: Path | None = None
+    """A folder whose files replace the built-in prompt templates."""
+
+    log_level: Literal["debug", "info", "warn", "error"] = "info"
+    """The least severe lines to log; `debug` means `info` outside development."""
+    log_format: Literal["json", "text"] | None = None
+    """How lines are written; default `text` in development, `json` elsewhere."""
+    log_file: Path | None = None
+    """A file for the log in place of standard output."""
+    log_max_bytes: Count = 10_000_000
+    """Bytes of the log file before it is rotated."""
+    log_backup_count: int = Field(default=5, ge=0)
+    """Rotated log files that are kept."""
+
+    _variables: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, _env_file: str | None = None, **values: object) -> None:
+        given = InitSettingsSource(type(self), values)
+        variables = VariablesSource(type(self), _env_file)
+        super().__init__(_build_sources=((given, variables), values))
+        own = {name.lower(): value for name, value in values.items()}
+        self._variables = {**variables.found, **own}
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        """The accepted API tokens by name."""
+        return parse_tokens(self.api_token.get_secret_value())
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """The origins that browsers may call from; ``*`` stands for all."""
+        if self.allowed_origins is not None:
+            return parse_origins(self.allowed_origins)
+        return () if self.environment in HOSTED else ("*",)
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of the proxies that may name the client."""
+        return parse_networks(self.trusted_proxies)
+
+    @property
+    def effective_log_level(self) -> Literal["debug", "info", "warn", "error"]:
+        """The log level, without ``debug`` outside development."""
+        if self.log_level == "debug" and self.environment != "development":
+            return "info"
+        return self.log_level
+
+    @property
+    def effective_log_format(self) -> Literal["json", "text"]:
+        """The log format, by environment unless it is set."""
+        return self.log_format or (
+            "text" if self.environment == "development" else "json"
+        )
+
+    def variable(self, name: str) -> str | None:
+        """Look up a variable that need not be a field, such as ``GROQ_API_KEY``.
+
+        Args:
+            name: The name in the environment; case does not matter.
+
+        Returns:
+            The value from where the fields come from, in the same order; None when it
+            is missing or empty.
+        """
+        key = name.lower()
+        is_field = key in type(self).model_fields
+        value = getattr(self, key) if is_field else self._variables.get(key)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        return None if value is None else str(value) or None
+
+    @field_validator(*CHECKS)
+    @classmethod
+    def _check(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None and info.field_name is not None:
+            CHECKS[info.field_name](value, info.data.get("environment", ""))
+        return value
+
+    @field_validator("retry_max_seconds")
+    @classmethod
+    def _check_waits(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data.get("retry_min_seconds", 0):
+            raise ValueError("must not be less than RETRY_MIN_SECONDS")
+        return value
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings the way the service starts, with the ``.env`` file.
+
+    Args:
+        **overrides: Fields that win over every other source.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigurationError: One line per problem, by the name of the variable.
+    """
+    try:
+        return Settings(_env_file=".env", **overrides)
+    except ValidationError as error:
+        problems = [
+            f"{str(entry['loc'][0]).upper()}: {_explain(entry['type'], entry['msg'])}"
+            for entry in error.errors(include_input=False, include_context=False)
+        ]
+    except SettingsError as error:
+        problems = [str(error)]
+    raise ConfigurationError("\n".join(problems))
+
+
+def _explain(kind: str, message: str) -> str:
+    return "required" if kind == "missing" else message.removeprefix("Value error, ")
