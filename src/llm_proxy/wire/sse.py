@@ -1,0 +1,101 @@
+"""Server-sent events, parsed from bytes however the network cuts them.
+
+The rules are those of the WHATWG HTML standard, section 9.2.6: lines end in LF, CRLF or
+CR; ``data`` lines of one event are joined by LF; comments and unknown fields are
+ignored; an event without data is not an event.
+"""
+
+from typing import NamedTuple
+
+MAX_EVENT_BYTES = 1 << 20
+
+
+class ServerSentEvent(NamedTuple):
+    """One event: its name (``b""`` if it has none) and its data."""
+
+    name: bytes
+    data: bytes
+
+
+class EventTooLargeError(ValueError):
+    """A line or an event grew past the bound."""
+
+
+class SSEDecoder:
+    """Turns the bytes of one stream into events.
+
+    Args:
+        max_event_bytes: The most bytes a line, or the data of an event, may have.
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max = max_event_bytes
+        self._tail = bytearray()
+        self._after_cr = False
+        self._at_start = True
+        self._name = b""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """Take the next bytes.
+
+        Args:
+            data: Any number of bytes, cut anywhere.
+
+        Returns:
+            The events that these bytes completed.
+
+        Raises:
+            EventTooLargeError: A line or an event is over the bound.
+        """
+        lines = self._complete_lines(data)
+        events: list[ServerSentEvent] = []
+        for line in lines:
+            if not line:
+                if self._data:
+                    events.append(self._take_event())
+                self._name = b""
+            elif line.startswith(b"data:"):
+                value = line[6:] if line[5:6] == b" " else line[5:]
+                self._size += len(value)
+                if self._size > self._max:
+                    raise EventTooLargeError("an event is too large")
+                self._data.append(value)
+            elif line.startswith(b"event:"):
+                self._name = line[6:].removeprefix(b" ")
+        return events
+
+    def _take_event(self) -> ServerSentEvent:
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        self._data = []
+        self._size = 0
+        return ServerSentEvent(self._name, data)
+
+    def _complete_lines(self, data: bytes) -> list[bytes]:
+        """Join what was left over with `data` and keep back the unfinished line."""
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        if b"\n" not in data and b"\r" not in data:
+            self._keep(data)
+            return []
+        if self._tail:
+            self._tail += data
+            data = bytes(self._tail)
+            self._tail.clear()
+        if self._at_start:
+            data = data.removeprefix(b"\xef\xbb\xbf")
+            self._at_start = False
+        lines = data.splitlines()
+        last = data[-1:]
+        if last == b"\r":
+            self._after_cr = True
+        elif last != b"\n":
+            self._keep(lines.pop())
+        return lines
+
+    def _keep(self, data: bytes) -> None:
+        self._tail += data
+        if len(self._tail) > self._max:
+            raise EventTooLargeError("a line is too long")

@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_proxy.wire.sse import EventTooLargeError, ServerSentEvent, SSEDecoder
+
+LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
+TEXT = st.text(
+    st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20
+)
+
+
+def decode(data: bytes, *, cut: int | None = None) -> list[ServerSentEvent]:
+    decoder = SSEDecoder()
+    if cut is None:
+        return decoder.feed(data)
+    events: list[ServerSentEvent] = []
+    for start in range(0, len(data), cut):
+        events += decoder.feed(data[start : start + cut])
+    return events
+
+
+@pytest.mark.parametrize("cut", [None, 1, 2, 3, 7])
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (b"data: a\n\n", [(b"", b"a")]),
+        (b"data:a\r\n\r\ndata:  b\r\r", [(b"", b"a"), (b"", b" b")]),
+        (b"event: x\ndata: 1\ndata: 2\n\n", [(b"x", b"1\n2")]),
+        (b": comment\nretry: 10\nid: 3\nunknown\ndata: a\n\n", [(b"", b"a")]),
+        (b"event: only-a-name\n\ndata: a\n\n", [(b"", b"a")]),
+        (b"\xef\xbb\xbfdata: a\n\n", [(b"", b"a")]),
+        (b"data: never finished", []),
+        (b"data: no empty line\n", []),
+        (b"data:\n\n", [(b"", b"")]),
+        (b"", []),
+    ],
+)
+def test_streams_are_parsed_however_they_are_cut(stream, expected, cut):
+    assert decode(stream, cut=cut) == expected
+
+
+@given(st.lists(TEXT, min_size=1, max_size=5), LINE_ENDS, st.integers(1, 11))
+def test_what_is_written_is_read(texts, end, cut):
+    stream = b"".join(b"data: %b%b%b" % (t.encode(), end, end) for t in texts)
+    assert [event.data.decode() for event in decode(stream, cut=cut)] == texts
+
+
+@given(st.binary(max_size=200), st.integers(1, 9))
+def test_any_bytes_give_the_same_events_cut_or_whole(data, cut):
+    assert decode(data, cut=cut) == decode(data)
+
+
+@pytest.mark.parametrize(
+    "stream", [b"data: " + b"x" * 100, b"x" * 100, b"data: 12345678\n" * 20]
+)
+def test_lines_and_events_are_bounded(stream):
+    decoder = SSEDecoder(max_event_bytes=64)
+    with pytest.raises(EventTooLargeError):
+        for start in range(0, len(stream), 8):
+            decoder.feed(stream[start : start + 8])
+        decoder.feed(b"\n\n")
