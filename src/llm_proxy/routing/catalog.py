@@ -1,0 +1,144 @@
+"""From the name that a caller uses to the route that its call takes."""
+
+import random
+from dataclasses import dataclass
+
+from llm_proxy.config import ModelConfig, ProxyConfig
+from llm_proxy.errors import UnsupportedModelError
+from llm_proxy.providers import ProviderFactory
+from llm_proxy.routing.route import Route, Target
+from llm_proxy.settings import Settings
+
+# The name under which callers of `/chat` address the aliases of llm-proxy.yaml.
+ALIAS_PROVIDER = "llm-proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A model that callers may ask for.
+
+    Attributes:
+        provider: What to say as ``provider``.
+        model: What to say as ``model``.
+        default: Whether `/webhook` uses it.
+    """
+
+    provider: str
+    model: str
+    default: bool
+
+
+class Catalog:
+    """The models that can be asked for.
+
+    Args:
+        settings: Name the default provider, its fallback, and how hard to try.
+        config: Its ``models`` are the aliases.
+        factory: Knows the providers.
+    """
+
+    def __init__(
+        self, settings: Settings, config: ProxyConfig, factory: ProviderFactory
+    ) -> None:
+        self._settings = settings
+        self._aliases = config.models
+        self.factory = factory
+
+    def route(self, provider: str, model: str) -> Route:
+        """Find where a call goes.
+
+        Args:
+            provider: A provider's name in any case, or `ALIAS_PROVIDER`.
+            model: The provider's name of a model, or an alias.
+
+        Returns:
+            The route; the fallback provider of the settings stands at its end.
+
+        Raises:
+            UnknownProviderError: Nobody has this name.
+            UnsupportedModelError: There is no such alias.
+            ProviderNotConfiguredError: The provider lacks its key.
+        """
+        if provider.lower() == ALIAS_PROVIDER:
+            return self._alias_route(model)
+        # Made here so that a name that leads nowhere is the caller's error at once.
+        self.factory.get_provider(provider, model)
+        target = Target(provider.lower(), model)
+        return self._route((target, *self._settings_fallback(target)))
+
+    def default_route(self) -> Route:
+        """Find where calls go whose callers name no model.
+
+        Returns:
+            The route of ``LLM_PROVIDER``, a provider or an alias.
+
+        Raises:
+            UnknownProviderError: Nobody has this name.
+            ProviderNotConfiguredError: It lacks its key or a default model.
+        """
+        name = self._settings.llm_provider
+        if name in self._aliases:
+            return self._alias_route(name)
+        return self.route(name, self.factory.default_model(name))
+
+    def entries(self) -> list[CatalogEntry]:
+        """List what callers may ask for: aliases, and providers' default models.
+
+        Returns:
+            One entry per alias and per configured provider with a default model.
+        """
+        default = self._settings.llm_provider
+        aliases = [
+            CatalogEntry(ALIAS_PROVIDER, alias, alias == default)
+            for alias in self._aliases
+        ]
+        return aliases + [
+            CatalogEntry(status.name, status.model, status.name == default)
+            for status in self.factory.status()
+            if status.model is not None
+        ]
+
+    def _route(self, targets: tuple[Target, ...]) -> Route:
+        settings = self._settings
+        return Route(targets, settings.retry_attempts, settings.request_deadline)
+
+    def _settings_fallback(self, first: Target) -> tuple[Target, ...]:
+        name = self._settings.llm_fallback_provider
+        if name is None or name == first.provider:
+            return ()
+        return (Target(name, self.factory.default_model(name)),)
+
+    def _alias_route(self, alias: str) -> Route:
+        model = self._aliases.get(alias)
+        if model is None:
+            raise UnsupportedModelError(
+                f"No such model alias. Known: {', '.join(self._aliases) or 'none'}"
+            )
+        route = self._route(self._alias_targets(model))
+        timeouts = model.timeouts
+        return Route(
+            route.targets,
+            route.attempts if model.retries is None else model.retries + 1,
+            timeouts.total or route.deadline_seconds,
+            timeouts.first_token,
+        )
+
+    def _alias_targets(self, model: ModelConfig) -> tuple[Target, ...]:
+        """Choose a deployment by weight; the others and the fallbacks come after."""
+        deployments = list(model.deployments)
+        weights = [deployment.weight for deployment in deployments]
+        # Load spreading needs no secrecy.
+        first = random.choices(deployments, weights)[0]  # noqa: S311
+        deployments.remove(first)
+        targets = [_target(each.model) for each in (first, *deployments)]
+        for fallback in model.fallbacks:
+            if fallback in self._aliases:
+                targets.extend(self._alias_targets(self._aliases[fallback]))
+            else:
+                targets.append(_target(fallback))
+        return tuple(dict.fromkeys(targets))
+
+
+def _target(name: str) -> Target:
+    provider, _, model = name.partition("/")
+    return Target(provider.lower(), model)

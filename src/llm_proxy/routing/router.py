@@ -1,0 +1,234 @@
+"""The one loop in which calls are attempted, retried and sent elsewhere."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    wait_exponential,
+    wait_random,
+)
+
+from llm_proxy.errors import (
+    LLMAPIError,
+    LLMBadResponseError,
+    LLMContentFilteredError,
+    LLMTimeoutError,
+    ProviderNotConfiguredError,
+)
+from llm_proxy.providers import LLMProvider, ProviderFactory
+from llm_proxy.routing.health import Health
+from llm_proxy.routing.route import Route, Target
+from llm_proxy.telemetry import get_logger
+from llm_proxy.types import ChatRequest, ChatResponse, Chunk
+
+T = TypeVar("T")
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before the same request is sent again.
+
+    Attributes:
+        multiplier: Seconds of the first step of the exponential.
+        min_seconds: The shortest wait.
+        max_seconds: The longest wait, jitter aside.
+        jitter_seconds: At most this much is added, at random.
+        retry_after_max_seconds: The longest wait that an upstream may ask for.
+    """
+
+    multiplier: float = 1.0
+    min_seconds: float = 4.0
+    max_seconds: float = 10.0
+    jitter_seconds: float = 1.0
+    retry_after_max_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer and who gave it."""
+
+    target: Target
+    response: ChatResponse
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """A stream that has begun to answer.
+
+    Attributes:
+        target: Who answers.
+        first: The chunks up to the first text.
+        rest: What follows; it must be iterated to its end or closed.
+    """
+
+    target: Target
+    first: Sequence[Chunk]
+    rest: AsyncGenerator[Sequence[Chunk], None]
+
+
+class Router:
+    """Finds a deployment that answers.
+
+    Args:
+        factory: Makes the providers.
+        health: Knows which deployments are cooling down.
+        backoff: How long to wait between attempts.
+        sleep: Waits that many seconds.
+    """
+
+    def __init__(
+        self,
+        factory: ProviderFactory,
+        health: Health,
+        backoff: Backoff,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._factory = factory
+        self._health = health
+        self._backoff = backoff
+        self._sleep = sleep
+        self._wait = wait_exponential(
+            multiplier=backoff.multiplier,
+            min=backoff.min_seconds,
+            max=backoff.max_seconds,
+        ) + wait_random(0, backoff.jitter_seconds)
+
+    async def complete(self, route: Route, request: ChatRequest) -> Reply:
+        """Get a complete answer.
+
+        Args:
+            route: Where the call may go.
+            request: What to ask.
+
+        Returns:
+            The first answer that anybody gives.
+
+        Raises:
+            APIError: The last target's last error.
+        """
+        target, response = await self._run(
+            route, lambda provider: provider.complete(request)
+        )
+        return Reply(target, response)
+
+    async def stream(self, route: Route, request: ChatRequest) -> OpenStream:
+        """Open a stream; it counts as an answer once its first text has come.
+
+        Args:
+            route: Where the call may go.
+            request: What to ask.
+
+        Returns:
+            The stream; from here on nothing is retried.
+
+        Raises:
+            APIError: The last target's last error.
+        """
+        target, (first, rest) = await self._run(
+            route, lambda provider: _open(provider, request)
+        )
+        return OpenStream(target, first, rest)
+
+    async def _run(
+        self, route: Route, call: Callable[[LLMProvider], Awaitable[T]]
+    ) -> tuple[Target, T]:
+        deadline = asyncio.get_running_loop().time() + route.deadline_seconds
+        *others, last = route.targets
+        try:
+            async with asyncio.timeout_at(deadline):
+                for target in others:
+                    try:
+                        return target, await self._ask(target, route, deadline, call)
+                    except LLMContentFilteredError:
+                        # To go around a provider's filter is not ours to decide.
+                        raise
+                    except (LLMAPIError, ProviderNotConfiguredError) as error:
+                        _log.warning(
+                            "llm_fallback", provider=target.provider, code=error.code
+                        )
+                return last, await self._ask(last, route, deadline, call)
+        except TimeoutError as error:
+            raise LLMTimeoutError(log_detail="the deadline has passed") from error
+
+    async def _ask(
+        self,
+        target: Target,
+        route: Route,
+        deadline: float,
+        call: Callable[[LLMProvider], Awaitable[T]],
+    ) -> T:
+        """Ask one target, again while its failures are transient and time is left."""
+        now = asyncio.get_running_loop().time
+        retrying = AsyncRetrying(
+            sleep=self._sleep,
+            wait=self._seconds_to_wait,
+            stop=lambda state: (
+                state.attempt_number >= route.attempts
+                or now() + state.upcoming_sleep >= deadline
+            ),
+            retry=retry_if_exception(_is_transient),
+            reraise=True,
+        )
+        return await retrying(self._attempt, target, route, call)
+
+    async def _attempt(
+        self,
+        target: Target,
+        route: Route,
+        call: Callable[[LLMProvider], Awaitable[T]],
+    ) -> T:
+        provider = self._factory.get_provider(target.provider, target.model)
+        self._health.admit(target)
+        try:
+            result = await _within(route.first_token_seconds, call(provider))
+        except LLMAPIError as error:
+            self._health.failed(target, error)
+            _log.warning(
+                "llm_attempt_failed",
+                provider=target.provider,
+                model=target.model,
+                code=error.code,
+                detail=error.log_detail,
+                retryAfterSeconds=error.retry_after_seconds,
+            )
+            raise
+        self._health.succeeded(target)
+        return result
+
+    def _seconds_to_wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, LLMAPIError) and error.retry_after_seconds is not None:
+            return min(error.retry_after_seconds, self._backoff.retry_after_max_seconds)
+        return self._wait(state)
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, LLMAPIError) and error.transient
+
+
+async def _within(seconds: float | None, awaitable: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(seconds) if seconds is not None else nullcontext():
+            return await awaitable
+    except TimeoutError as error:
+        raise LLMTimeoutError(log_detail="no text in time") from error
+
+
+async def _open(
+    provider: LLMProvider, request: ChatRequest
+) -> tuple[list[Chunk], AsyncGenerator[Sequence[Chunk], None]]:
+    batches = provider.stream(request)
+    first: list[Chunk] = []
+    async for batch in batches:
+        first.extend(batch)
+        if any(chunk.text for chunk in batch):
+            return first, batches
+    raise LLMBadResponseError(log_detail="the stream ended without text")
