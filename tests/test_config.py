@@ -140,7 +140,7 @@ class TestProblems:
             (
                 "models: {a: {deployments: [{model: a/b}], timeouts: {idle: 1}}}",
                 "models.a.timeouts.idle: unknown key;"
-                " known: connect, first_token, total",
+                " known: first_token, total",
             ),
             (
                 "providers: {a: {baseUrl: x}}",

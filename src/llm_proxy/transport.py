@@ -7,7 +7,7 @@ are open (LIBRARIES.md §1); aiohttp's costs a tenth of that and stays flat.
 import ssl
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import httpx
@@ -80,7 +80,7 @@ class AioHTTPTransport(httpx.AsyncBaseTransport):
             response = await session.request(
                 request.method,
                 _parse_url(str(request.url)),
-                data=request.content,
+                data=await request.aread(),
                 headers=headers,
                 allow_redirects=False,
                 timeout=_client_timeout(timeout.get("connect"), timeout.get("read")),
@@ -89,7 +89,7 @@ class AioHTTPTransport(httpx.AsyncBaseTransport):
             raise _translate(error, request) from error
         return httpx.Response(
             response.status,
-            headers=httpx.Headers(list(response.raw_headers)),
+            headers=list(response.raw_headers),
             stream=_Body(response, request),
         )
 
@@ -152,6 +152,18 @@ class UpstreamClient(httpx.AsyncClient):
         return response
 
 
+def raw_body(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Iterate a body as it comes off the wire; ``aiter_raw`` without its book-keeping.
+
+    Args:
+        response: Its body must be unread; the caller closes it.
+
+    Returns:
+        What each read from the network brought.
+    """
+    return aiter(cast(httpx.AsyncByteStream, response.stream))
+
+
 async def read_body(response: httpx.Response, max_bytes: int) -> bytes:
     """Read a body that fits, as it came off the wire.
 
@@ -168,7 +180,7 @@ async def read_body(response: httpx.Response, max_bytes: int) -> bytes:
     """
     parts: list[bytes] = []
     size = 0
-    async for part in response.aiter_raw():
+    async for part in raw_body(response):
         size += len(part)
         if size > max_bytes:
             raise BodyTooLargeError

@@ -2,16 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from limits import RateLimitItem, RateLimitItemPerMinute
 from slowapi import Limiter
 from slowapi.util import get_remote_address
 
+from limits import RateLimitItem, RateLimitItemPerMinute
 from llm_proxy.limits.window import WindowStorage
 from llm_proxy.settings import Settings
 
 Scope = Literal["api", "chat", "webhook", "health", "auth_failure"]
+
+
+class _PerMinute(RateLimitItemPerMinute):
+    """A limit whose keys are what identifies them, and no more."""
+
+    def key_for(self, *identifiers: Any) -> str:  # noqa: ANN401 - as limits has it
+        return "/".join(identifiers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +67,12 @@ class RateLimits:
             "health": settings.rate_limit_health,
         }
         self._items: dict[Scope, RateLimitItem] = {
-            scope: RateLimitItemPerMinute(number)
+            scope: _PerMinute(number)
             for scope, number in numbers.items()
             if number is not None and settings.rate_limit_enabled
         }
         # Guessing tokens stays limited even where honest traffic is not.
-        self._items["auth_failure"] = RateLimitItemPerMinute(
-            settings.auth_failure_limit
-        )
+        self._items["auth_failure"] = _PerMinute(settings.auth_failure_limit)
 
     def count(self, scope: Scope, client: str) -> Standing | None:
         """Count one request.

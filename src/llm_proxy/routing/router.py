@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -166,7 +165,21 @@ class Router:
         call: Callable[[LLMProvider], Awaitable[T]],
     ) -> T:
         """Ask one target, again while its failures are transient and time is left."""
+        try:
+            return await self._attempt(target, route, call)
+        except LLMAPIError as error:
+            if not error.transient:
+                raise
+            failed = [error]
         now = asyncio.get_running_loop().time
+
+        async def attempt() -> T:
+            # The first attempt is made above, so that a call which needs no retry does
+            # not pay for the machinery; here it is told again.
+            if failed:
+                raise failed.pop()
+            return await self._attempt(target, route, call)
+
         retrying = AsyncRetrying(
             sleep=self._sleep,
             wait=self._seconds_to_wait,
@@ -177,7 +190,7 @@ class Router:
             retry=retry_if_exception(_is_transient),
             reraise=True,
         )
-        return await retrying(self._attempt, target, route, call)
+        return await retrying(attempt)
 
     async def _attempt(
         self,
@@ -215,8 +228,10 @@ def _is_transient(error: BaseException) -> bool:
 
 
 async def _within(seconds: float | None, awaitable: Awaitable[T]) -> T:
+    if seconds is None:
+        return await awaitable
     try:
-        async with asyncio.timeout(seconds) if seconds is not None else nullcontext():
+        async with asyncio.timeout(seconds):
             return await awaitable
     except TimeoutError as error:
         raise LLMTimeoutError(log_detail="no text in time") from error

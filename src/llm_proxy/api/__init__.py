@@ -1,0 +1,1 @@
+"""HTTP: routes, admission, bodies, errors, the edge."""

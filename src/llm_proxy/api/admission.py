@@ -1,0 +1,130 @@
+"""Who may come in: authentication and rate limits, before any body is read."""
+
+import time
+
+from fastapi import Request
+
+from llm_proxy.errors import (
+    AuthenticationError,
+    AuthenticationThrottledError,
+    RateLimitExceeded,
+)
+from llm_proxy.limits import RateLimits, Scope, Standing
+from llm_proxy.security import TokenStore, read_token
+from llm_proxy.telemetry import get_logger
+from llm_proxy.types import Principal
+
+_log = get_logger(__name__)
+
+
+class Admission:
+    """Decides over a request by its head alone.
+
+    Args:
+        tokens: Know whose token it is.
+        scrape_tokens: The same, for those who may read the metrics.
+        rates: Count requests.
+        allow_query_token: Whether ``?api_token=`` counts.
+    """
+
+    def __init__(
+        self,
+        tokens: TokenStore,
+        scrape_tokens: TokenStore,
+        rates: RateLimits,
+        allow_query_token: bool,
+    ) -> None:
+        self._tokens = tokens
+        self._scrape_tokens = scrape_tokens
+        self._rates = rates
+        self._allow_query_token = allow_query_token
+
+    def admit(self, request: Request, *scopes: Scope) -> Principal:
+        """Let a known caller in.
+
+        Args:
+            request: Its headers and query are read, its body is not.
+            scopes: The limits that the request counts against.
+
+        Returns:
+            Who is calling.
+
+        Raises:
+            AuthenticationError: There is no valid token.
+            AuthenticationThrottledError: The address has guessed too often.
+            RateLimitExceeded: The caller has used up a limit.
+        """
+        principal = self._authenticate(request, self._tokens)
+        for scope in scopes:
+            self._count(request, scope, f"token:{principal.name}")
+        return principal
+
+    def admit_scraper(self, request: Request) -> None:
+        """Let in who may read the metrics.
+
+        Args:
+            request: As for `admit`.
+
+        Raises:
+            AuthenticationError: There is no valid token.
+            AuthenticationThrottledError: The address has guessed too often.
+        """
+        self._authenticate(request, self._scrape_tokens)
+
+    def _authenticate(self, request: Request, tokens: TokenStore) -> Principal:
+        client = f"address:{request.state.client_ip}"
+        if standing := self._rates.is_exhausted("auth_failure", client):
+            raise AuthenticationThrottledError(retry_after_seconds=_wait(standing))
+        token = read_token(
+            request.scope["headers"],
+            request.scope["query_string"],
+            self._allow_query_token,
+        )
+        principal = tokens.find(token) if token is not None else None
+        if principal is None:
+            self._rates.count("auth_failure", client)
+            _log.warning(
+                "auth_failed",
+                client_ip=request.state.client_ip,
+                path=request.scope["path"],
+                reason="missing" if token is None else "unknown",
+            )
+            raise AuthenticationError
+        request.state.principal = principal.name
+        return principal
+
+    def admit_anyone(self, request: Request, scope: Scope) -> None:
+        """Let a caller in who needs no token.
+
+        Args:
+            request: Counted by the client's address.
+            scope: The limit that the request counts against.
+
+        Raises:
+            RateLimitExceeded: The address has used up the limit.
+        """
+        self._count(request, scope, f"address:{request.state.client_ip}")
+
+    def _count(self, request: Request, scope: Scope, client: str) -> None:
+        standing = self._rates.count(scope, client)
+        if standing is None:
+            return
+        request.state.standing = standing
+        if standing.exceeded:
+            raise RateLimitExceeded(retry_after_seconds=_wait(standing))
+
+
+def _wait(standing: Standing) -> float:
+    return max(0.0, standing.reset - time.time())
+
+
+def admit(request: Request, *scopes: Scope) -> Principal:
+    """Let a known caller in; see `Admission.admit`."""
+    admission: Admission = request.app.state.admission
+    return admission.admit(request, *scopes)
+
+
+def admit_anyone(request: Request, scope: Scope) -> None:
+    """Let a caller in who needs no token; see `Admission.admit_anyone`."""
+    admission: Admission = request.app.state.admission
+    admission.admit_anyone(request, scope)

@@ -1,0 +1,69 @@
+"""What the service says about itself: health, readiness, models, metrics."""
+
+import orjson
+from fastapi import Request, Response
+
+from llm_proxy import __version__
+from llm_proxy.api.admission import Admission, admit, admit_anyone
+from llm_proxy.errors import OverloadedError
+from llm_proxy.gateway import Gateway
+from llm_proxy.settings import Settings
+from llm_proxy.telemetry import CONTENT_TYPE, Metrics
+
+
+async def health(request: Request) -> Response:
+    """Say that the service runs, in which version and where; asks nobody else."""
+    admit_anyone(request, "health")
+    settings: Settings = request.app.state.settings
+    return _json(
+        {
+            "status": "ok",
+            "version": __version__,
+            "environment": settings.environment,
+        }
+    )
+
+
+async def livez(request: Request) -> Response:
+    """Say that the process answers."""
+    admit_anyone(request, "health")
+    return _json({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """Say whether the service takes work; 503 while it shuts down."""
+    admit_anyone(request, "health")
+    if request.app.state.draining:
+        raise OverloadedError("The service is shutting down")
+    return _json({"status": "ready"})
+
+
+async def models(request: Request) -> Response:
+    """List the models that the caller may ask for."""
+    admit(request, "api")
+    gateway: Gateway = request.app.state.gateway
+    entries = [
+        {
+            "id": f"{entry.provider}/{entry.model}",
+            "provider": entry.provider,
+            "model": entry.model,
+            "default": entry.default,
+        }
+        for entry in gateway.models()
+    ]
+    return _json({"data": entries, "meta": {"requestId": request.state.request_id}})
+
+
+async def metrics(request: Request) -> Response:
+    """Report metrics in Prometheus' text format; needs a token outside development."""
+    admit_anyone(request, "api")
+    settings: Settings = request.app.state.settings
+    if settings.environment not in ("development", "testing"):
+        admission: Admission = request.app.state.admission
+        admission.admit_scraper(request)
+    measured: Metrics = request.app.state.metrics
+    return Response(measured.render(), media_type=CONTENT_TYPE)
+
+
+def _json(content: object) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")

@@ -1,0 +1,41 @@
+"""`/webhook`: a text and what to do with it."""
+
+import orjson
+from fastapi import Request, Response
+
+from llm_proxy.api.admission import admit
+from llm_proxy.api.body import read_model
+from llm_proxy.api.connection import Connected
+from llm_proxy.api.meta import answer_meta, processing_time
+from llm_proxy.api.schemas import WebhookBody
+from llm_proxy.gateway import Gateway
+from llm_proxy.tasks import Task
+
+
+async def webhook(request: Request) -> Response:
+    """Summarize, translate, classify … a text with the default model."""
+    caller = admit(request, "api", "webhook")
+    body = await read_model(request, WebhookBody)
+    gateway: Gateway = request.app.state.gateway
+    task = Task(
+        prompt=body.prompt,
+        type=body.type or "custom",
+        source=body.source,
+        language=body.language,
+    )
+    async with Connected(request.receive):
+        done = await gateway.process(task, caller)
+    exchange = done.answer.exchange
+    meta = answer_meta(request, exchange, done.answer.verdict)
+    content = {
+        "summary": done.result.summary,
+        "processing_time": processing_time(request),
+        "data": done.result.data,
+        "meta": meta
+        | {
+            "provider": exchange.target.provider,
+            "type": task.type,
+            "template_version": done.template_version,
+        },
+    }
+    return Response(orjson.dumps(content), media_type="application/json")

@@ -1,0 +1,103 @@
+"""``llm-proxy``: serve, try it out, check the configuration."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+from fastapi import FastAPI
+from rich.console import Console
+from rich.table import Table
+
+from llm_proxy import __version__
+from llm_proxy.main import create_app
+from llm_proxy.providers import ProviderFactory
+from llm_proxy.quickstart import prepare
+from llm_proxy.routing import Catalog
+from llm_proxy.server import EdgeLimits, ServerConfig, serve
+from llm_proxy.settings import ConfigurationError, Settings, load_settings
+
+_cli = typer.Typer(
+    help="One service between people's programs and language models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_config = typer.Typer(help="The configuration.", no_args_is_help=True)
+_cli.add_typer(_config, name="config")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exits the process.
+
+    Args:
+        arguments: Default: those of the process.
+    """
+    try:
+        _cli(list(sys.argv[1:] if arguments is None else arguments))
+    except ConfigurationError as error:
+        sys.exit(f"llm-proxy cannot start:\n{error}")
+
+
+@_cli.command("serve")
+def serve_command() -> None:
+    """Serve what the environment describes; API_TOKEN must be set."""
+    settings = load_settings()
+    _serve(settings, create_app(settings))
+
+
+@_cli.command("dev")
+def dev_command() -> None:
+    """Serve on this machine, with a token of its own and the best provider there is."""
+    quickstart = prepare()
+    app = create_app(quickstart.settings)
+    _serve(quickstart.settings, app, lambda: typer.echo(quickstart.welcome()))
+
+
+@_cli.command("version")
+def version_command() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@_config.command("check")
+def check_command() -> None:
+    """Check settings and llm-proxy.yaml offline, and print what would be served."""
+    app = create_app(load_settings())
+    factory: ProviderFactory = app.state.providers
+    catalog: Catalog = app.state.catalog
+    console = Console()
+    providers = Table("provider", "reached at", "default model", title="Providers")
+    for status in factory.status():
+        providers.add_row(status.name, status.address, status.model or "-")
+    console.print(providers)
+    models = Table("provider", "model", "asked in this order", title="Models")
+    for entry in catalog.entries():
+        targets = catalog.route(entry.provider, entry.model).targets
+        order = ", ".join(f"{each.provider}/{each.model}" for each in targets)
+        default = " (default)" if entry.default else ""
+        models.add_row(entry.provider, entry.model + default, order)
+    console.print(models)
+    console.print("The configuration is valid.")
+
+
+def _serve(
+    settings: Settings, app: FastAPI, on_ready: Callable[[], None] = lambda: None
+) -> None:
+    def drain() -> None:
+        app.state.draining = True
+
+    serve(
+        app,
+        ServerConfig(
+            host=settings.host,
+            port=settings.port,
+            on_drain=drain,
+            shutdown_timeout=settings.shutdown_timeout,
+            limits=EdgeLimits(
+                max_head_bytes=settings.max_head_bytes,
+                head_timeout=settings.head_timeout,
+                body_timeout=settings.body_timeout,
+            ),
+            on_ready=on_ready,
+        ),
+    )

@@ -1,0 +1,222 @@
+"""One call and its account: reserved when it begins, settled exactly once."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llm_proxy.errors import APIError, LLMTimeoutError, OverloadedError
+from llm_proxy.guardrails import Verdict
+from llm_proxy.routing import OpenStream, Reply, Route, Target
+from llm_proxy.telemetry import Metrics, get_logger
+from llm_proxy.types import ChatRequest, Chunk, FinishReason, Principal, Usage
+
+_log = get_logger(__name__)
+_RETRY_AFTER_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a caller asks for, whatever surface it came through.
+
+    Attributes:
+        principal: Who asks.
+        feature: Which part of the product is used, for logs and bills.
+        route: Which deployments may answer.
+        request: What to ask.
+    """
+
+    principal: Principal
+    feature: str
+    route: Route
+    request: ChatRequest
+
+
+class Exchanges:
+    """Opens exchanges, up to a number at a time.
+
+    Args:
+        metrics: Observes every exchange.
+        project: The name under which calls are accounted for.
+        max_in_flight: The most calls at a time.
+    """
+
+    def __init__(self, metrics: Metrics, project: str, max_in_flight: int) -> None:
+        self.metrics = metrics
+        self.project = project
+        self.in_flight = 0
+        self._max_in_flight = max_in_flight
+
+    def open(self, call: Call) -> "Exchange":
+        """Reserve a place for a call.
+
+        Args:
+            call: What is asked.
+
+        Returns:
+            The exchange; whoever opens it must settle it.
+
+        Raises:
+            OverloadedError: All places are taken.
+        """
+        if self.in_flight >= self._max_in_flight:
+            raise OverloadedError(retry_after_seconds=_RETRY_AFTER_SECONDS)
+        return Exchange(self, call)
+
+
+class Exchange:
+    """The account of one call.
+
+    Args:
+        exchanges: Who opened it.
+        call: What is asked.
+
+    Attributes:
+        target: Who answers, once that is known.
+        model: The model that says it answers.
+        usage: Tokens as last reported.
+        finish_reason: Why the answer ended, once it has.
+    """
+
+    def __init__(self, exchanges: Exchanges, call: Call) -> None:
+        self.target: Target = call.route.targets[0]
+        self.model: str | None = None
+        self.usage = Usage()
+        self.finish_reason: FinishReason | None = None
+        self._exchanges = exchanges
+        self._call = call
+        self._started = time.perf_counter()
+        self._first_text: float | None = None
+        self._settled = False
+        exchanges.in_flight += 1
+        exchanges.metrics.call_started()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the exchange was opened."""
+        return time.perf_counter() - self._started
+
+    def answered(self, reply: Reply) -> None:
+        """Settle with a complete answer.
+
+        Args:
+            reply: The answer.
+        """
+        response = reply.response
+        self.target = reply.target
+        self.model = response.model
+        self.usage = response.usage
+        self.finish_reason = response.finish_reason
+        self.settle(None)
+
+    def note(self, batch: Sequence[Chunk]) -> None:
+        """Take down what chunks say besides their text.
+
+        Args:
+            batch: The chunks.
+        """
+        for chunk in batch:
+            if chunk.usage is not None:
+                self.usage = chunk.usage
+            if chunk.finish_reason is not None:
+                self.finish_reason = chunk.finish_reason
+            if self.model is None:
+                self.model = chunk.model
+        if self._first_text is None:
+            self._first_text = self.seconds
+
+    def settle(self, error: BaseException | None) -> None:
+        """Close the account; only the first settlement counts.
+
+        Args:
+            error: Why there is no whole answer; None if there is one.
+        """
+        if self._settled:
+            return
+        self._settled = True
+        exchanges, target, usage = self._exchanges, self.target, self.usage
+        exchanges.in_flight -= 1
+        seconds = self.seconds
+        exchanges.metrics.observe_call(
+            provider=target.provider,
+            model=target.model,
+            ok=error is None,
+            seconds=seconds,
+            usage=usage,
+        )
+        facts = {
+            "project": exchanges.project,
+            "feature": self._call.feature,
+            "userId": self._call.principal.name,
+            "provider": target.provider,
+            "model": target.model,
+            "response_model": self.model,
+            "latency_ms": round(seconds * 1000, 1),
+            "first_token_ms": self._first_text and round(self._first_text * 1000, 1),
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "tokens_used": usage.input_tokens + usage.output_tokens,
+            "usage_source": usage.source,
+            "finish_reason": self.finish_reason,
+        }
+        if error is None:
+            _log.info("llm_call", success=True, **facts)
+        else:
+            # Whatever is not one of ours is the caller hanging up, or a defect that is
+            # logged where it is caught.
+            code = error.code if isinstance(error, APIError) else type(error).__name__
+            detail = error.log_detail if isinstance(error, APIError) else ""
+            _log.warning("llm_call", success=False, code=code, detail=detail, **facts)
+
+
+class LiveAnswer:
+    """A streamed answer under way.
+
+    Iterate it to its end or close it; both settle its exchange. Errors are raised by
+    the iteration, so a stream that just stops iterating is whole.
+
+    Args:
+        stream: What the router opened.
+        exchange: Its account.
+        verdict: What the guardrails said of the question.
+        seconds: The most that the whole answer may take.
+    """
+
+    def __init__(
+        self,
+        stream: OpenStream,
+        exchange: Exchange,
+        verdict: Verdict,
+        seconds: float,
+    ) -> None:
+        exchange.target = stream.target
+        self.exchange = exchange
+        self.verdict = verdict
+        self._first: Sequence[Chunk] | None = stream.first
+        self._rest = stream.rest
+        self._seconds = seconds
+
+    def __aiter__(self) -> "LiveAnswer":
+        return self
+
+    async def __anext__(self) -> Sequence[Chunk]:
+        exchange = self.exchange
+        if self._first is not None:
+            batch, self._first = self._first, None
+        else:
+            try:
+                if exchange.seconds > self._seconds:
+                    raise LLMTimeoutError(log_detail="the stream's deadline has passed")
+                batch = await anext(self._rest)
+            except StopAsyncIteration:
+                exchange.settle(None)
+                raise
+            except BaseException as error:
+                exchange.settle(error)
+                raise
+        exchange.note(batch)
+        return batch
+
+    async def aclose(self) -> None:
+        """Stop; the upstream's connection is closed if the answer is not whole."""
+        await self._rest.aclose()
+        self.exchange.settle(GeneratorExit())

@@ -1,0 +1,299 @@
+"""uvicorn's HTTP protocol with bounds on what a client may send, and how slowly.
+
+uvicorn reads a request head of any length before anyone is authenticated, and waits
+for a head or a body without end. The parser below it refuses what request smuggling
+needs: Content-Length beside Transfer-Encoding, repeated Content-Length, folded header
+lines. This module adds the bounds and answers every refusal with the error body of the
+native surface.
+"""
+
+from asyncio import AbstractEventLoop, TimerHandle, Transport
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from itertools import chain
+from typing import ClassVar
+from uuid import uuid4
+
+import orjson
+from uvicorn.protocols.http.flow_control import FlowControl
+
+from llm_proxy.telemetry import get_logger
+
+try:
+    from uvicorn.protocols.http import httptools_impl as uvicorn_http
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        "llm-proxy serve needs httptools, which exists for CPython only; elsewhere run "
+        "`uvicorn llm_proxy.main:app` behind a server that bounds request heads"
+    ) from missing
+
+__all__ = ["EdgeLimits", "http_protocol"]
+
+# One read may hold 14 000 requests of 18 bytes, and each takes kilobytes once parsed.
+_MAX_PIPELINED = 32
+_LINGER_SECONDS = 1.0
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeLimits:
+    """What one request may take of the server before the application decides.
+
+    Attributes:
+        max_head_bytes: Bytes of the request line and all headers; as many for what
+            frames a chunked body, trailers included.
+        head_timeout: Seconds from the first byte of a request, or from connecting, to
+            the end of its head. Idle time between requests has its own limit.
+        body_timeout: Seconds from the end of the head to the end of the body. Time in
+            which we do not read, because the application has not yet asked for more,
+            does not count.
+    """
+
+    max_head_bytes: int
+    head_timeout: float
+    body_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """An answer from below the application."""
+
+    status: int
+    code: str
+    message: str
+
+    def render(self, request_id: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        error = {"code": self.code, "message": self.message, "details": None}
+        body = orjson.dumps({"error": {**error, "requestId": request_id}})
+        lines = (
+            b"HTTP/1.1 %d %b" % (self.status, HTTPStatus(self.status).phrase.encode()),
+            *(b"%b: %b" % header for header in headers),
+            b"content-type: application/json",
+            b"content-length: %d" % len(body),
+            b"x-request-id: %b" % request_id.encode(),
+            b"connection: close",
+            b"",
+            body,
+        )
+        return b"\r\n".join(lines)
+
+
+_MALFORMED = _Refusal(400, "MALFORMED_REQUEST", "The request is not valid HTTP/1.1")
+_UPGRADE_WITH_BODY = _Refusal(
+    400, "UPGRADE_NOT_SUPPORTED", "A request with a body cannot ask for an upgrade"
+)
+_TOO_MANY_PIPELINED = _Refusal(
+    400, "TOO_MANY_PIPELINED", "Too many requests were sent ahead of their answers"
+)
+_TOO_SLOW = _Refusal(408, "REQUEST_TIMEOUT", "The request did not arrive in time")
+_HEAD_TOO_LARGE = _Refusal(
+    431, "REQUEST_HEAD_TOO_LARGE", "The request line and headers are too large"
+)
+
+
+class _RefusedError(Exception):
+    """Stops the parser once a request has been refused."""
+
+
+class _Deadline(FlowControl):
+    """Flow control with a deadline for the client that rests while reading is paused.
+
+    A client cannot send to a server that does not read.
+    """
+
+    def __init__(
+        self, transport: Transport, loop: AbstractEventLoop, expired: Callable[[], None]
+    ) -> None:
+        super().__init__(transport)
+        self._loop = loop
+        self._expired = expired
+        self._remaining: float | None = None
+        self._timer: TimerHandle | None = None
+
+    def ensure(self, seconds: float) -> None:
+        """Starts the deadline unless it runs already."""
+        if self._remaining is None:
+            self._remaining = seconds
+            if not self.read_paused:
+                self._timer = self._loop.call_later(seconds, self._expired)
+
+    def clear(self) -> None:
+        """Drops the deadline: what was due has arrived."""
+        self._remaining = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def pause_reading(self) -> None:
+        super().pause_reading()
+        if self._timer is not None:
+            self._remaining = self._timer.when() - self._loop.time()
+            self._timer.cancel()
+            self._timer = None
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            super().resume_reading()
+            if self._remaining is not None:
+                self._timer = self._loop.call_later(self._remaining, self._expired)
+
+
+class _Awaited(Enum):
+    """What the client has to send next."""
+
+    NOTHING = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
+    """uvicorn's protocol for one connection, within `EdgeLimits`."""
+
+    limits: ClassVar[EdgeLimits]
+    flow: _Deadline
+    # None until the first head is complete.
+    cycle: uvicorn_http.RequestResponseCycle | None  # type: ignore[assignment]
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _Deadline(transport, self.loop, self._on_deadline)
+        self._awaited = _Awaited.HEAD
+        # Bytes of head, chunk framing or trailers since anything else has come, counted
+        # as they are read: the parser hides a header until it is complete.
+        self._framing_bytes = 0
+        self._refused = False
+        self.flow.ensure(self.limits.head_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.flow.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._awaited is _Awaited.NOTHING:
+            self._awaited = _Awaited.HEAD
+        self._read_bytes = len(data)
+        self._framing_bytes += self._read_bytes
+        super().data_received(data)
+        self._bound_the_rest()
+
+    def _bound_the_rest(self) -> None:
+        """Sets a deadline for what is still to come, unless it is too much already."""
+        if self._refused or self._awaited is _Awaited.NOTHING:
+            return
+        if self._framing_bytes > self.limits.max_head_bytes:
+            self._refuse(_HEAD_TOO_LARGE)
+        elif self._awaited is _Awaited.HEAD:
+            self.flow.ensure(self.limits.head_timeout)
+        else:
+            self.flow.ensure(self.limits.body_timeout)
+
+    def on_message_begin(self) -> None:
+        self._awaited = _Awaited.HEAD
+        if len(self.pipeline) >= _MAX_PIPELINED:
+            self._stop(_TOO_MANY_PIPELINED)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        limit = self.limits.max_head_bytes
+        # No head is larger than the reads it came in; only then is it worth adding up.
+        may_exceed = self._framing_bytes + self._read_bytes > limit
+        if may_exceed and self._head_bytes() > limit:
+            self._stop(_HEAD_TOO_LARGE)
+        if self.parser.should_upgrade() and _announces_body(self.headers):
+            # The parser takes such a body for the next request.
+            self._stop(_UPGRADE_WITH_BODY)
+        super().on_headers_complete()
+        # Trailers are appended to this list, and the application has the old one:
+        # what comes after the body must not change what was authenticated.
+        self.headers = []
+        self._await_next(_Awaited.BODY)
+        if self.expect_100_continue:
+            # The client sends once the application asks, which also resumes reading.
+            self.flow.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._await_next(_Awaited.NOTHING)
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self._refused:
+            self._refuse(_MALFORMED)
+
+    def _head_bytes(self) -> int:
+        # Four bytes of each header line are its colon, space and line end.
+        texts = chain([self.url], *self.headers)
+        return 4 * len(self.headers) + sum(map(len, texts))
+
+    def _await_next(self, awaited: _Awaited) -> None:
+        self._awaited = awaited
+        self._framing_bytes = 0
+        self.flow.clear()
+
+    def _on_deadline(self) -> None:
+        if not self.transport.is_closing():
+            self._refuse(_TOO_SLOW)
+
+    def _stop(self, refusal: _Refusal) -> None:
+        """Refuses from within a callback of the parser."""
+        self._refuse(refusal)
+        raise _RefusedError
+
+    def _refuse(self, refusal: _Refusal) -> None:
+        """Reads no further, and says why if this request's answer is the next one."""
+        self._refused = True
+        self.flow.clear()
+        request_id = f"req_{uuid4().hex}"
+        _log.info("request_refused", code=refusal.code, requestId=request_id)
+        in_head = self._awaited is _Awaited.HEAD
+        cycle = self.cycle
+        if in_head and cycle is not None and not cycle.response_complete:
+            # Earlier requests keep their answers; the last one closes the connection.
+            cycle.keep_alive = False
+            return
+        if in_head or cycle is None or not (cycle.response_started or self.pipeline):
+            headers = self.server_state.default_headers
+            self.transport.write(refusal.render(request_id, headers))
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Closes without losing the refusal.
+
+        Closing over unread input resets the connection, and the client may never see
+        what was written; so it is read and dropped for a moment (RFC 9112, 9.6).
+        """
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+
+def _announces_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    )
+
+
+def http_protocol(limits: EdgeLimits) -> type[uvicorn_http.HttpToolsProtocol]:
+    """Returns the protocol class to give to uvicorn as ``http``.
+
+    Args:
+        limits: The bounds that its connections obey.
+    """
+
+    class Protocol(_EdgeProtocol):
+        pass
+
+    Protocol.limits = limits
+    return Protocol

@@ -1,0 +1,204 @@
+"""The composition root: the only place that names concrete classes and wires them.
+
+``uvicorn llm_proxy.main:app`` serves the application that the environment describes;
+importing this module reads nothing and starts nothing.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+
+import httpx
+from fastapi import FastAPI
+
+from llm_proxy import __version__
+from llm_proxy.api.admission import Admission, admit_anyone
+from llm_proxy.api.cors import CrossOrigin
+from llm_proxy.api.edge import Edge
+from llm_proxy.api.errors import FaultBoundary, install_error_handlers
+from llm_proxy.api.openapi import describe_app
+from llm_proxy.api.routes import install_routes
+from llm_proxy.config import ProxyConfig, load_config
+from llm_proxy.errors import ProviderNotConfiguredError, UnknownProviderError
+from llm_proxy.exchange import Exchanges
+from llm_proxy.gateway import Gateway
+from llm_proxy.guardrails import Guardrails
+from llm_proxy.limits import RateLimits
+from llm_proxy.providers import ProviderFactory
+from llm_proxy.routing import Backoff, Catalog, Health, Router
+from llm_proxy.security import ClientAddress, SettingsTokenStore
+from llm_proxy.settings import ConfigurationError, Settings, load_settings
+from llm_proxy.tasks import load_templates
+from llm_proxy.telemetry import LogConfig, Metrics, configure_logging, get_logger
+from llm_proxy.transport import UpstreamClient
+from llm_proxy.web import install_docs
+
+_EXPOSED_HEADERS = (
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-ID",
+)
+
+
+def create_app(
+    settings: Settings | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> FastAPI:
+    """Build an application that shares nothing with any other.
+
+    Args:
+        settings: Default: what the environment says.
+        transport: Carries requests to upstreams; tests put their own here.
+
+    Returns:
+        The application.
+
+    Raises:
+        ConfigurationError: The settings or the configuration are not usable.
+    """
+    settings = settings or load_settings()
+    _configure_logging(settings)
+    config = load_config(settings.config_file, settings.variable)
+    factory = ProviderFactory(settings, config, UpstreamClient(transport))
+    metrics = Metrics()
+    catalog = _catalog(settings, config, factory)
+    addresses = ClientAddress(settings.trusted_networks)
+    app = FastAPI(
+        title=settings.service_name,
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    rates = RateLimits(settings)
+    app.state.settings = settings
+    app.state.metrics = metrics
+    app.state.providers = factory
+    app.state.limiter = rates.limiter
+    app.state.draining = False
+    app.state.catalog = catalog
+    app.state.gateway = _gateway(settings, config, catalog, metrics)
+    app.state.admission = _admission(settings, rates)
+    install_error_handlers(app, app.state.admission)
+    install_routes(app)
+    if settings.docs_enabled:
+        install_docs(
+            app,
+            cache(lambda: describe_app(app)),
+            lambda request: admit_anyone(request, "api"),
+        )
+    # The last one added is the outermost.
+    app.add_middleware(FaultBoundary)
+    app.add_middleware(
+        CrossOrigin,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED_HEADERS,
+    )
+    app.add_middleware(Edge, addresses=addresses, metrics=metrics)
+    return app
+
+
+def _configure_logging(settings: Settings) -> None:
+    configure_logging(
+        LogConfig(
+            service=settings.service_name,
+            environment=settings.environment,
+            level=settings.effective_log_level,
+            format=settings.effective_log_format,
+            file=settings.log_file,
+            max_bytes=settings.log_max_bytes,
+            backup_count=settings.log_backup_count,
+        )
+    )
+
+
+def _catalog(
+    settings: Settings, config: ProxyConfig, factory: ProviderFactory
+) -> Catalog:
+    """Make the catalog, sure that calls which name no model lead somewhere."""
+    catalog = Catalog(settings, config, factory)
+    try:
+        catalog.default_route()
+    except UnknownProviderError as error:
+        raise ConfigurationError(f"LLM_PROVIDER: {error.message}") from None
+    except ProviderNotConfiguredError as error:
+        raise ConfigurationError(
+            f"LLM_PROVIDER: {error.message}: {error.log_detail}"
+        ) from None
+    return catalog
+
+
+def _gateway(
+    settings: Settings, config: ProxyConfig, catalog: Catalog, metrics: Metrics
+) -> Gateway:
+    pii, injection = config.guardrails.pii, config.guardrails.injection
+    return Gateway(
+        router=Router(
+            catalog.factory,
+            Health(settings.breaker_failures, settings.breaker_cooldown_seconds),
+            Backoff(
+                multiplier=settings.retry_multiplier,
+                min_seconds=settings.retry_min_seconds,
+                max_seconds=settings.retry_max_seconds,
+                retry_after_max_seconds=settings.retry_after_max_seconds,
+            ),
+        ),
+        catalog=catalog,
+        guards=Guardrails(
+            redact_pii=settings.pii_redaction_enabled if pii is None else pii,
+            injection=injection or settings.prompt_guard_mode,
+        ),
+        templates=load_templates(settings.prompt_templates_dir),
+        exchanges=Exchanges(metrics, settings.service_name, settings.max_in_flight),
+        stream_seconds=settings.stream_deadline,
+    )
+
+
+def _admission(settings: Settings, rates: RateLimits) -> Admission:
+    scrape_tokens = dict(settings.tokens)
+    if settings.metrics_token is not None:
+        scrape_tokens["metrics"] = settings.metrics_token.get_secret_value()
+    return Admission(
+        SettingsTokenStore(settings.tokens),
+        SettingsTokenStore(scrape_tokens),
+        rates,
+        settings.allow_query_token,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    log = get_logger(__name__)
+    log.info(
+        "started",
+        version=__version__,
+        provider=settings.llm_provider,
+        tokens=sorted(settings.tokens),
+        rate_limit=settings.rate_limit if settings.rate_limit_enabled else None,
+        pii_redaction=settings.pii_redaction_enabled,
+        prompt_guard=settings.prompt_guard_mode,
+    )
+    try:
+        yield
+    finally:
+        app.state.draining = True
+        await app.state.providers.aclose()
+        log.info("stopped")
+
+
+def __getattr__(name: str) -> FastAPI:
+    """Build ``app`` when a server asks for it, so that importing needs no settings."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return create_app()
+    except ConfigurationError as error:
+        sys.exit(f"llm-proxy cannot start:\n{error}")

@@ -1,0 +1,145 @@
+"""Which of our errors an upstream's failure is."""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from llm_proxy.errors import (
+    APIError,
+    LLMAPIError,
+    LLMBadResponseError,
+    LLMConnectionError,
+    LLMConnectionLostError,
+    LLMCredentialsError,
+    LLMQuotaExhaustedError,
+    LLMRateLimitedError,
+    LLMTimeoutError,
+    LLMUnavailableError,
+    PromptTooLongError,
+    RequestRejectedError,
+    UnsupportedModelError,
+)
+from llm_proxy.wire import ErrorDetail
+
+_TOO_LONG = re.compile(
+    r"context.?(length|window|size)|maximum context|prompt is too long|"
+    r"too many (input )?tokens",
+    re.IGNORECASE,
+)
+_QUOTA_CODES = ("insufficient_quota", "billing", "spend_limit")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.\- ]")
+
+
+def from_transport(error: httpx.TransportError, provider: str) -> LLMAPIError:
+    """Say what a failed exchange means.
+
+    Args:
+        error: What httpx raised.
+        provider: The provider's name.
+
+    Returns:
+        The error to raise.
+    """
+    kind: type[LLMAPIError]
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        kind = LLMConnectionError
+    elif isinstance(error, httpx.TimeoutException):
+        kind = LLMTimeoutError
+    elif isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+        kind = LLMConnectionLostError
+    else:
+        kind = LLMBadResponseError
+    return kind(provider=provider, log_detail=type(error).__name__)
+
+
+def from_status(
+    status: int,
+    detail: ErrorDetail,
+    provider: str,
+    headers: httpx.Headers | None = None,
+) -> APIError:
+    """Say what an error answer means.
+
+    Args:
+        status: The HTTP status, or the one that an error inside a 200 stands for.
+        detail: What the body says.
+        provider: The provider's name.
+        headers: The response's; ``retry-after`` is read from them.
+
+    Returns:
+        The error to raise. The vendor's sentence is in none of its fields, because it
+        may quote the prompt or the key.
+    """
+    log_detail = f"status={status} code={_UNSAFE.sub('', detail.code)[:80]}"
+    if status in (400, 413, 422) or (status == 404 and _names_model(detail)):
+        return _callers_mistake(status, detail)(
+            log_detail=f"provider={provider} {log_detail}"
+        )
+    return _upstreams_failure(status, detail)(
+        provider=provider,
+        upstream_status=status,
+        log_detail=log_detail,
+        retry_after_seconds=read_retry_after(headers) if headers else None,
+    )
+
+
+def _callers_mistake(status: int, detail: ErrorDetail) -> type[APIError]:
+    if status == 404:
+        return UnsupportedModelError
+    if status == 413 or _TOO_LONG.search(f"{detail.code} {detail.message}"):
+        return PromptTooLongError
+    return RequestRejectedError
+
+
+def _upstreams_failure(status: int, detail: ErrorDetail) -> type[LLMAPIError]:
+    if status in (401, 403):
+        return LLMCredentialsError
+    if status == 402 or any(code in detail.code for code in _QUOTA_CODES):
+        return LLMQuotaExhaustedError
+    if status == 429:
+        return LLMRateLimitedError
+    if status in (408, 409) or status >= 500:
+        return LLMUnavailableError
+    return LLMBadResponseError
+
+
+def _names_model(detail: ErrorDetail) -> bool:
+    """Tell a missing model from a base URL that leads nowhere."""
+    return "not_found" in detail.code or "model" in detail.message.lower()
+
+
+def read_retry_after(headers: httpx.Headers) -> float | None:
+    """Read how long the upstream wants to be left alone.
+
+    Args:
+        headers: ``retry-after-ms`` (milliseconds) goes before ``retry-after``
+            (seconds, or an HTTP date: RFC 9110, 10.2.3).
+
+    Returns:
+        Seconds, not negative; None if it does not say or makes no sense.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is not None or value is None:
+        return seconds
+    try:
+        when = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value) if value is not None else None
+    except ValueError:
+        return None
+    # NaN fails the comparison as well.
+    return number if number is not None and 0 <= number < float("inf") else None

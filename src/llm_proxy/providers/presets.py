@@ -1,0 +1,118 @@
+"""Every upstream we know, one row each; a new compatible one is a new row."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from llm_proxy.providers.local_server import LocalServer
+from llm_proxy.providers.loopback import LoopbackServer, SandboxServer
+from llm_proxy.wire import AnthropicMessages, Dialect, OpenAIChat
+
+API = Literal["openai", "anthropic"]
+
+OPENAI = OpenAIChat()
+OPENAI_WITH_SCHEMA = OpenAIChat(json_schema=True)
+DIALECTS: Mapping[API, Dialect] = {"openai": OPENAI, "anthropic": AnthropicMessages()}
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What is known of an upstream before the operator says anything.
+
+    Attributes:
+        base_url: Where the dialect's paths begin; empty when only the operator, or the
+            `server`, knows.
+        keys: Variables that may hold the key, the first is the one to name in errors;
+            none means that no key is needed.
+        model: The model used when nobody names one.
+        dialect: What it speaks.
+        urls: Variables besides ``{NAME}_BASE_URL`` that may hold the base URL.
+        server: Makes the upstream of our own that stands behind the provider, from the
+            path of the operator's model file.
+        for_development: Not offered in staging and production.
+    """
+
+    base_url: str = ""
+    keys: tuple[str, ...] = ()
+    model: str | None = None
+    dialect: Dialect = OPENAI
+    urls: tuple[str, ...] = ()
+    server: Callable[[Path | None], LoopbackServer] | None = None
+    for_development: bool = False
+
+
+PRESETS: Mapping[str, Preset] = {
+    "openai": Preset(
+        "https://api.openai.com/v1",
+        ("OPENAI_API_KEY",),
+        "gpt-4",
+        OpenAIChat(max_tokens_field="max_completion_tokens"),
+    ),
+    "anthropic": Preset(
+        "https://api.anthropic.com/v1",
+        ("ANTHROPIC_API_KEY",),
+        "claude-sonnet-4-5",
+        AnthropicMessages(),
+    ),
+    "gemini": Preset(
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        "gemini-2.5-flash",
+    ),
+    "mistral": Preset(
+        "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "mistral-small-latest"
+    ),
+    "groq": Preset(
+        "https://api.groq.com/openai/v1",
+        ("GROQ_API_KEY",),
+        "llama-3.3-70b-versatile",
+    ),
+    "deepseek": Preset(
+        "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "deepseek-chat"
+    ),
+    "together": Preset("https://api.together.xyz/v1", ("TOGETHER_API_KEY",)),
+    "fireworks": Preset(
+        "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",)
+    ),
+    "openrouter": Preset(
+        "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), "openrouter/auto"
+    ),
+    "xai": Preset("https://api.x.ai/v1", ("XAI_API_KEY",)),
+    "perplexity": Preset("https://api.perplexity.ai", ("PERPLEXITY_API_KEY",)),
+    "cerebras": Preset("https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",)),
+    "sambanova": Preset("https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",)),
+    "deepinfra": Preset("https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY",)),
+    "nebius": Preset("https://api.studio.nebius.ai/v1", ("NEBIUS_API_KEY",)),
+    "moonshot": Preset("https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",)),
+    "zai": Preset("https://api.z.ai/api/paas/v4", ("ZAI_API_KEY",)),
+    "dashscope": Preset(
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        ("DASHSCOPE_API_KEY",),
+    ),
+    "minimax": Preset("https://api.minimax.io/v1", ("MINIMAX_API_KEY",)),
+    "github": Preset("https://models.github.ai/inference", ("GITHUB_TOKEN",)),
+    "huggingface": Preset("https://router.huggingface.co/v1", ("HF_TOKEN",)),
+    "cohere": Preset("https://api.cohere.ai/compatibility/v1", ("COHERE_API_KEY",)),
+    "hyperbolic": Preset("https://api.hyperbolic.xyz/v1", ("HYPERBOLIC_API_KEY",)),
+    "novita": Preset("https://api.novita.ai/v3/openai", ("NOVITA_API_KEY",)),
+    "siliconflow": Preset("https://api.siliconflow.cn/v1", ("SILICONFLOW_API_KEY",)),
+    "nvidia": Preset("https://integrate.api.nvidia.com/v1", ("NVIDIA_API_KEY",)),
+    "ollama": Preset(
+        "http://localhost:11434/v1",
+        dialect=OPENAI_WITH_SCHEMA,
+        urls=("OLLAMA_HOST",),
+    ),
+    "vllm": Preset("http://localhost:8000/v1"),
+    "lmstudio": Preset("http://localhost:1234/v1"),
+    "llamafile": Preset("http://localhost:8080/v1"),
+    "local": Preset(
+        model="smollm2-135m-instruct", dialect=OPENAI_WITH_SCHEMA, server=LocalServer
+    ),
+    "sandbox": Preset(
+        model="sandbox",
+        dialect=OPENAI_WITH_SCHEMA,
+        server=lambda _: SandboxServer(),
+        for_development=True,
+    ),
+}

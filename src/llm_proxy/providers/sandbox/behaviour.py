@@ -1,0 +1,212 @@
+"""What a model of the sandbox is: a name for a way to reply."""
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from llm_proxy.providers.sandbox.dialect import Answer, Dialect, Problem, Question
+from llm_proxy.providers.sandbox.reply import (
+    Reply,
+    Step,
+    answer_reply,
+    problem_reply,
+)
+
+_MARK = "\ufffc"
+_MOST_COUNTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question, and what is needed to reply to it in any way.
+
+    Attributes:
+        dialect: The vendor's JSON.
+        question: What was asked.
+        answer: What a well-behaved model says.
+        request_id: The same for the same request.
+        number: The number at the end of the model's name.
+        failures: How often which request has failed; it lives as long as the sandbox.
+    """
+
+    dialect: Dialect
+    question: Question
+    answer: Answer
+    request_id: str
+    number: int
+    failures: Counter[str]
+
+    def reply(self, answer: Answer) -> Reply:
+        """Put an answer into the form that was asked for."""
+        return answer_reply(self.dialect, self.question, answer, self.request_id)
+
+    def problem(self, problem: Problem) -> Reply:
+        """Put a problem into the vendor's words."""
+        return problem_reply(self.dialect, problem, self.request_id)
+
+    def error_event(self, problem: Problem) -> bytes:
+        """Put a problem into an event of a stream."""
+        return self.dialect.error_event(problem, self.request_id)
+
+
+Behaviour = Callable[[Exchange], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A behaviour that can be asked for by name.
+
+    Attributes:
+        summary: What it does, for people.
+        behave: Decides on a reply.
+        number: Its name may end in ``-N``; this is N if the name does not say.
+        streams_only: It says something about streams alone.
+    """
+
+    summary: str
+    behave: Behaviour
+    number: int | None = None
+    streams_only: bool = False
+
+
+def well_behaved(exchange: Exchange) -> Reply:
+    """Give the answer, as it is."""
+    return exchange.reply(exchange.answer)
+
+
+def failing(problem: Problem) -> Behaviour:
+    """Give an error status instead of an answer.
+
+    Args:
+        problem: What the error says.
+
+    Returns:
+        The behaviour.
+    """
+    return lambda exchange: exchange.problem(problem)
+
+
+def flaky(problem: Problem) -> Behaviour:
+    """Fail as often as the number in the model's name says, answer, and start again.
+
+    Args:
+        problem: What the errors say.
+
+    Returns:
+        The behaviour.
+    """
+
+    def behave(exchange: Exchange) -> Reply:
+        failures, request = exchange.failures, exchange.request_id
+        if failures[request] >= exchange.number:
+            del failures[request]
+            return well_behaved(exchange)
+        if len(failures) >= _MOST_COUNTED:
+            failures.clear()
+        failures[request] += 1
+        return exchange.problem(problem)
+
+    return behave
+
+
+def altered(alter: Callable[[Answer], Answer]) -> Behaviour:
+    """Give another answer.
+
+    Args:
+        alter: Makes it from the usual one.
+
+    Returns:
+        The behaviour.
+    """
+    return lambda exchange: exchange.reply(alter(exchange.answer))
+
+
+def scripted(script: Callable[[Exchange, list[bytes]], Iterable[Step]]) -> Behaviour:
+    """Give the answer in unusual steps.
+
+    Args:
+        script: Gets the events of a stream, or the two halves of a plain body, and
+            returns what to send instead.
+
+    Returns:
+        The behaviour.
+    """
+
+    def behave(exchange: Exchange) -> Reply:
+        reply = well_behaved(exchange)
+        parts = _bytes_of(reply)
+        if not exchange.question.stream:
+            middle = len(parts[0]) // 2
+            parts = [parts[0][:middle], parts[0][middle:]]
+        return _without_length(reply, script(exchange, parts))
+
+    return behave
+
+
+def stuffed(make_text: Callable[[int], Iterable[bytes]]) -> Behaviour:
+    """Give an answer whose text is made of bytes that no JSON encoder would write.
+
+    Args:
+        make_text: Makes these bytes from the number at the end of the model's name.
+
+    Returns:
+        The behaviour; a stream has them in one event.
+    """
+
+    def behave(exchange: Exchange) -> Reply:
+        marked = exchange.reply(replace(exchange.answer, pieces=(_MARK,)))
+        before, _, after = b"".join(_bytes_of(marked)).partition(_MARK.encode())
+        return _without_length(marked, (before, *make_text(exchange.number), after))
+
+    return behave
+
+
+def gzipped(behaviour: Behaviour) -> Behaviour:
+    """Compress a reply, whatever the client accepts.
+
+    Args:
+        behaviour: Makes the reply.
+
+    Returns:
+        The behaviour.
+    """
+
+    def behave(exchange: Exchange) -> Reply:
+        reply = behaviour(exchange)
+        compressor = zlib.compressobj(level=1, wbits=zlib.MAX_WBITS | 16)
+        parts = [compressor.compress(part) for part in _bytes_of(reply)]
+        compressed = _without_length(reply, (*parts, compressor.flush()))
+        headers = {**compressed.headers, "content-encoding": "gzip"}
+        return replace(compressed, headers=headers)
+
+    return behave
+
+
+def with_headers(
+    behaviour: Behaviour, headers: Callable[[int], dict[str, str]]
+) -> Behaviour:
+    """Add headers to a reply, or replace some.
+
+    Args:
+        behaviour: Makes the reply.
+        headers: Makes them from the number at the end of the model's name.
+
+    Returns:
+        The behaviour.
+    """
+
+    def behave(exchange: Exchange) -> Reply:
+        reply = behaviour(exchange)
+        return replace(reply, headers={**reply.headers, **headers(exchange.number)})
+
+    return behave
+
+
+def _bytes_of(reply: Reply) -> list[bytes]:
+    return [step for step in reply.steps if isinstance(step, bytes)]
+
+
+def _without_length(reply: Reply, steps: Iterable[Step]) -> Reply:
+    headers = {k: v for k, v in reply.headers.items() if k != "content-length"}
+    return Reply(reply.status, headers, tuple(steps))

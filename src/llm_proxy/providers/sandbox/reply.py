@@ -1,0 +1,190 @@
+"""Replies as values, and the response that plays them."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from llm_proxy.providers.sandbox.dialect import Answer, Dialect, Problem, Question
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A step that sends nothing for a while."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """A step that closes the connection; what has been sent still arrives."""
+
+
+Step = bytes | Pause | HangUp
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Everything that goes out, in order.
+
+    Attributes:
+        status: HTTP status.
+        headers: HTTP headers.
+        steps: The body. Status and headers go out with the first bytes, even with none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    steps: tuple[Step, ...] = ()
+
+
+def answer_reply(
+    dialect: Dialect, question: Question, answer: Answer, request_id: str
+) -> Reply:
+    """Put an answer into the form that was asked for.
+
+    Args:
+        dialect: The vendor's JSON.
+        question: Says whether the answer is streamed.
+        answer: What the model says.
+        request_id: Goes into the vendor's header for it.
+
+    Returns:
+        A stream has one step per event.
+    """
+    if not question.stream:
+        return json_reply(dialect, dialect.write(answer), request_id)
+    events = dialect.events(answer, include_usage=question.include_usage)
+    headers = {
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache",
+        dialect.request_id_header: f"req_{request_id}",
+    }
+    return Reply(200, headers, tuple(events))
+
+
+def problem_reply(dialect: Dialect, problem: Problem, request_id: str) -> Reply:
+    """Put a problem into the vendor's words.
+
+    Args:
+        dialect: The vendor's JSON.
+        problem: Why there is no answer.
+        request_id: Goes into the vendor's header for it.
+
+    Returns:
+        The reply, with the problem's status.
+    """
+    error = dialect.error(problem, request_id)
+    return json_reply(dialect, error, request_id, problem.status)
+
+
+def json_reply(
+    dialect: Dialect, value: Mapping[str, Any], request_id: str, status: int = 200
+) -> Reply:
+    """Send a JSON object.
+
+    Args:
+        dialect: Names the header of the request id.
+        value: The object.
+        request_id: Goes into that header.
+        status: HTTP status.
+
+    Returns:
+        The reply.
+    """
+    body = orjson.dumps(value)
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        dialect.request_id_header: f"req_{request_id}",
+    }
+    return Reply(status, headers, (body,))
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Counts of the requests of one sandbox.
+
+    Attributes:
+        requests: All that have arrived.
+        open: Those being answered.
+        aborted: Those whose client left before the end of the answer.
+    """
+
+    requests: int = 0
+    open: int = 0
+    aborted: int = 0
+
+
+class PlayedResponse(Response):
+    """Sends a reply step by step and stops as soon as the client leaves.
+
+    Args:
+        reply: What to send.
+        traffic: Where to count.
+    """
+
+    def __init__(self, reply: Reply, traffic: Traffic) -> None:
+        self._reply = reply
+        self._traffic = traffic
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Play the reply; see the ASGI specification, "HTTP & WebSocket"."""
+        playing = asyncio.create_task(self._play(scope, send))
+        gone = asyncio.create_task(_connection_gone(receive))
+        self._traffic.open += 1
+        try:
+            await asyncio.wait({playing, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                playing.result()
+                # Also the end of an answer is reported as a disconnect. Waiting for it
+                # after a HangUp keeps the server from taking the gap for a mistake.
+                await gone
+            else:
+                self._traffic.aborted += 1
+        finally:
+            self._traffic.open -= 1
+            await _cancel(playing, gone)
+
+    async def _play(self, scope: Scope, send: Send) -> None:
+        started = False
+        for step in self._reply.steps:
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+            elif isinstance(step, HangUp):
+                scope["state"]["transport"].close()
+                return
+            else:
+                if not started:
+                    await self._start(send)
+                    started = True
+                await send(
+                    {"type": "http.response.body", "body": step, "more_body": True}
+                )
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _start(self, send: Send) -> None:
+        headers = self._reply.headers.items()
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self._reply.status,
+                "headers": [(name.encode(), value.encode()) for name, value in headers],
+            }
+        )
+
+
+async def _connection_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,97 @@
+"""`llm-proxy serve`: uvicorn in this process, set up for a service behind a proxy."""
+
+import math
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from llm_proxy.http_protocol import EdgeLimits, http_protocol
+
+__all__ = ["EdgeLimits", "ServerConfig", "serve"]
+
+# Longer than the 60 s of common load balancers: the side that reuses the connection
+# has to be the side that closes it.
+_KEEP_ALIVE_SECONDS = 75
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """How `serve` listens and stops.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port to listen on.
+        on_drain: Called first on SIGTERM and SIGINT, inside the signal handler: it may
+            set a flag and no more.
+        on_ready: Called once connections are accepted.
+        shutdown_timeout: Seconds that running requests get to finish.
+        limits: Bounds on every connection.
+    """
+
+    host: str
+    port: int
+    on_drain: Callable[[], None]
+    shutdown_timeout: float
+    limits: EdgeLimits
+    on_ready: Callable[[], None] = lambda: None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells the service first that it is to stop."""
+
+    def __init__(self, uvicorn_config: uvicorn.Config, config: ServerConfig) -> None:
+        super().__init__(uvicorn_config)
+        self._on_drain = config.on_drain
+        self._on_ready = config.on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn's own handler would also raise the signal again at the end, and a
+        # drained service exits with 0.
+        self._on_drain()
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def serve(app: ASGIApp, config: ServerConfig) -> None:
+    """Runs the service in this process until it is told to stop.
+
+    It uses uvloop where that is installed. Addresses of clients are left alone: the
+    application resolves them from the proxies it trusts.
+
+    Args:
+        app: The application.
+        config: Where to listen and how to stop.
+
+    Raises:
+        SystemExit: The service could not start.
+    """
+    server = uvicorn.Config(
+        app,
+        host=config.host,
+        port=config.port,
+        http=http_protocol(config.limits),
+        ws="none",
+        lifespan="on",
+        workers=1,
+        backlog=_BACKLOG,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(config.shutdown_timeout),
+        reset_contextvars=True,
+    )
+    _Server(server, config).run()

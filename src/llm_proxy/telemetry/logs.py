@@ -1,0 +1,169 @@
+"""Structured logs: every line of the process, libraries' included, goes down one road.
+
+A standard library record is handed to a structlog logger, so that there is one chain
+of processors, one renderer and one output.
+"""
+
+import logging
+import sys
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal, Protocol
+
+import structlog
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.processors import format_exc_info
+from structlog.typing import FilteringBoundLogger
+
+from llm_proxy.telemetry.rendering import LEVEL_NAMES, LogFormat, Renderer
+
+LogLevel = Literal["debug", "info", "warn", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What the operator decides about logs.
+
+    Attributes:
+        service: Name of the service, on every line.
+        environment: Where the service runs, on every line.
+        level: The least important level to write.
+        format: ``json`` for machines, ``text`` for a developer's terminal.
+        file: Where lines go; None is standard output.
+        max_bytes: Size at which the file is rotated.
+        backup_count: How many rotated files are kept.
+    """
+
+    service: str
+    environment: str
+    level: LogLevel = "info"
+    format: LogFormat = "json"
+    file: Path | None = None
+    max_bytes: int = 10_000_000
+    backup_count: int = 5
+
+
+def configure_logging(config: LogConfig) -> None:
+    """Give the lines of the whole process one level, one shape and one destination.
+
+    A second call replaces the first, also for loggers that exist already.
+
+    Args:
+        config: Level, shape and destination.
+    """
+    level = logging.getLevelNamesMapping()[config.level.upper()]
+    output = _File(config.file, config) if config.file else _StandardOutput()
+    target = SimpleNamespace(**dict.fromkeys(LEVEL_NAMES, output.write))
+    renderer = Renderer(config.service, config.environment, config.format)
+    structlog.configure(
+        processors=[merge_contextvars, format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: target,
+        # Tests configure logging again and again; elsewhere once is for good.
+        cache_logger_on_first_use=config.environment != "testing",
+    )
+    # Debug lines of libraries show headers and bodies: no environment wants them.
+    logging.basicConfig(
+        handlers=[_LibraryHandler(output)], level=max(level, logging.INFO), force=True
+    )
+    _quieten_libraries()
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Give a module its logger.
+
+    Args:
+        name: ``__name__`` of the module; it stands in its lines as ``module``.
+
+    Returns:
+        A logger that may be made at import time and follows `configure_logging`.
+    """
+    logger: FilteringBoundLogger = structlog.get_logger(module=name)
+    return logger
+
+
+def request_context(request_id: str) -> AbstractContextManager[None]:
+    """Put a request's id into every line written inside a ``with`` block.
+
+    Args:
+        request_id: The id the caller is told; tasks started inside inherit it.
+
+    Returns:
+        The context manager.
+    """
+    return bound_contextvars(requestId=request_id)
+
+
+def _quieten_libraries() -> None:
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        # Where nobody listens uvicorn skips its access lines; the edge writes ours.
+        logger.propagate = name != "uvicorn.access"
+    for name in ("httpx", "httpcore"):
+        # Their INFO lines hold upstream URLs.
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Output(Protocol):
+    """Where finished lines go; writing never raises."""
+
+    def write(self, line: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _StandardOutput:
+    """Whatever is standard output at the moment of writing."""
+
+    def write(self, line: bytes) -> None:
+        # When the pipe is closed there is nowhere left to say so.
+        with suppress(OSError, ValueError):
+            stream = sys.stdout.buffer
+            stream.write(line + b"\n")
+            stream.flush()
+
+    def close(self) -> None:
+        """Leave the stream open: it belongs to the process."""
+
+
+class _File:
+    """A file that is rotated when it is full."""
+
+    def __init__(self, path: Path, config: LogConfig) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._handler = RotatingFileHandler(
+            path,
+            maxBytes=config.max_bytes,
+            backupCount=config.backup_count,
+            encoding="utf-8",
+        )
+
+    def write(self, line: bytes) -> None:
+        self._handler.handle(logging.makeLogRecord({"msg": line.decode()}))
+
+    def close(self) -> None:
+        self._handler.close()
+
+
+class _LibraryHandler(logging.Handler):
+    """Hands standard library records to structlog, and owns the output."""
+
+    def __init__(self, output: _Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level = min(record.levelno // 10 * 10, logging.CRITICAL)
+            message = record.getMessage()
+            get_logger(record.name).log(level, message, exc_info=record.exc_info)
+        except Exception:  # noqa: BLE001 - the standard library's way to report it
+            self.handleError(record)
+
+    def close(self) -> None:
+        self._output.close()
+        super().close()
