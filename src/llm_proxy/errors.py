@@ -2,23 +2,14 @@
 
 ```
 APIError 500
-├── InvalidInputError 400
-│   ├── MalformedJSONError · PromptTooLongError · PromptInjectionError
-│   ├── UnsupportedModelError · RequestRejectedError
-│   └── UnknownProviderError (also a ValueError)
-├── AuthenticationError 401 · ForbiddenError 403
-├── NotFoundError 404 · MethodNotAllowedError 405
+├── InvalidInputError 400 · what the request says
+│   └── UnknownProviderError (also a ValueError) …
+├── AuthenticationError 401 · NotFoundError 404 · MethodNotAllowedError 405
 ├── PayloadTooLargeError 413 · UnsupportedMediaTypeError 415
-├── RateLimitExceeded 429 ── AuthenticationThrottledError
+├── RateLimitExceeded 429 · OverloadedError 503
 ├── InternalError 500 ── ProviderNotConfiguredError (also a ValueError)
-├── LLMAPIError 502
-│   ├── LLMConnectionError ── LLMConnectionLostError
-│   ├── LLMUnavailableError · LLMRateLimitedError
-│   ├── LLMCredentialsError · LLMQuotaExhaustedError
-│   ├── LLMBadResponseError ── LLMStreamBrokenError · LLMContentFilteredError
-│   ├── LLMCoolingDownError 503
-│   └── LLMTimeoutError 504
-└── OverloadedError 503
+└── LLMAPIError 502 · what an upstream does
+    └── LLMCoolingDownError 503 · LLMTimeoutError 504 …
 ```
 """
 
@@ -38,13 +29,14 @@ class APIError(Exception):
         status: HTTP status.
         code: Stable name for programs, UPPER_SNAKE.
         should_retry: What we tell client SDKs in ``x-should-retry``; None says nothing.
+            False also where an upstream failed: we have tried again already.
         is_operational: False for a defect of ours rather than a fact of life.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
     default_message: ClassVar[str] = "Something went wrong on our side"
-    should_retry: ClassVar[bool | None] = None
+    should_retry: ClassVar[bool | None] = False
     is_operational: ClassVar[bool] = True
 
     def __init__(
@@ -68,7 +60,6 @@ class InvalidInputError(APIError):
     status = 400
     code = "VALIDATION_ERROR"
     default_message = "The request is not valid"
-    should_retry = False
 
 
 class MalformedJSONError(InvalidInputError):
@@ -119,16 +110,6 @@ class AuthenticationError(APIError):
     status = 401
     code = "AUTHENTICATION_ERROR"
     default_message = "Authentication failed: a valid API token is required"
-    should_retry = False
-
-
-class ForbiddenError(APIError):
-    """The caller is known and may not do this."""
-
-    status = 403
-    code = "FORBIDDEN"
-    default_message = "You may not do this"
-    should_retry = False
 
 
 class NotFoundError(APIError):
@@ -137,7 +118,6 @@ class NotFoundError(APIError):
     status = 404
     code = "NOT_FOUND"
     default_message = "Not found"
-    should_retry = False
 
 
 class MethodNotAllowedError(APIError):
@@ -146,7 +126,6 @@ class MethodNotAllowedError(APIError):
     status = 405
     code = "METHOD_NOT_ALLOWED"
     default_message = "Method not allowed"
-    should_retry = False
 
 
 class PayloadTooLargeError(APIError):
@@ -155,7 +134,6 @@ class PayloadTooLargeError(APIError):
     status = 413
     code = "PAYLOAD_TOO_LARGE"
     default_message = "The request body is too large"
-    should_retry = False
 
 
 class UnsupportedMediaTypeError(APIError):
@@ -164,7 +142,6 @@ class UnsupportedMediaTypeError(APIError):
     status = 415
     code = "UNSUPPORTED_MEDIA_TYPE"
     default_message = "Send the body as application/json, without compression"
-    should_retry = False
 
 
 class RateLimitExceeded(APIError):  # noqa: N818 - the seed documents fix this name
@@ -173,6 +150,7 @@ class RateLimitExceeded(APIError):  # noqa: N818 - the seed documents fix this n
     status = 429
     code = "RATE_LIMIT_EXCEEDED"
     default_message = "Rate limit exceeded"
+    should_retry = None
 
 
 class AuthenticationThrottledError(RateLimitExceeded):
@@ -193,7 +171,6 @@ class ProviderNotConfiguredError(InternalError, ValueError):
 
     code = "PROVIDER_NOT_CONFIGURED"
     default_message = "The provider is not configured on this server"
-    should_retry = False
     is_operational = True
 
 
@@ -203,6 +180,7 @@ class OverloadedError(APIError):
     status = 503
     code = "OVERLOADED"
     default_message = "The service cannot take this request now"
+    should_retry = None
 
 
 class LLMAPIError(APIError):
@@ -222,8 +200,6 @@ class LLMAPIError(APIError):
     status = 502
     code = "LLM_API_ERROR"
     default_message = "The language model provider failed"
-    # We have tried already; an SDK that tries again multiplies the attempts.
-    should_retry = False
     transient: ClassVar[bool] = False
 
     def __init__(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 from itertools import chain
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import orjson
@@ -153,9 +153,9 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
     """uvicorn's protocol for one connection, within `EdgeLimits`."""
 
     limits: ClassVar[EdgeLimits]
-    flow: _Deadline
+    flow: _Deadline  # ty: ignore[incompatible-mutable-override]
     # None until the first head is complete.
-    cycle: uvicorn_http.RequestResponseCycle | None  # type: ignore[assignment]
+    cycle: uvicorn_http.RequestResponseCycle | None  # type: ignore[assignment]  # ty: ignore[incompatible-attribute-override]
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -204,7 +204,8 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
         may_exceed = self._framing_bytes + self._read_bytes > limit
         if may_exceed and self._head_bytes() > limit:
             self._stop(_HEAD_TOO_LARGE)
-        if self.parser.should_upgrade() and _announces_body(self.headers):
+        parser: Any = self.parser
+        if parser.should_upgrade() and _announces_body(self.headers):
             # The parser takes such a body for the next request.
             self._stop(_UPGRADE_WITH_BODY)
         super().on_headers_complete()

@@ -61,29 +61,18 @@ def create_app(
     """
     settings = settings or load_settings()
     _configure_logging(settings)
-    config = load_config(settings.config_file, settings.variable)
-    factory = ProviderFactory(settings, config, UpstreamClient(transport))
-    metrics = Metrics()
-    catalog = _catalog(settings, config, factory)
-    addresses = ClientAddress(settings.trusted_networks)
     app = FastAPI(
         title=settings.service_name,
         version=__version__,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # A redirect would lose the body or the token of a POST.
+        redirect_slashes=False,
         lifespan=_lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    rates = RateLimits(settings)
-    app.state.settings = settings
-    app.state.metrics = metrics
-    app.state.providers = factory
-    app.state.limiter = rates.limiter
-    app.state.draining = False
-    app.state.catalog = catalog
-    app.state.gateway = _gateway(settings, config, catalog, metrics)
-    app.state.admission = _admission(settings, rates)
+    _install_parts(app, settings, UpstreamClient(transport))
     install_error_handlers(app, app.state.admission)
     install_routes(app)
     if settings.docs_enabled:
@@ -92,6 +81,28 @@ def create_app(
             cache(lambda: describe_app(app)),
             lambda request: admit_anyone(request, "api"),
         )
+    _install_middleware(app, settings)
+    return app
+
+
+def _install_parts(app: FastAPI, settings: Settings, client: UpstreamClient) -> None:
+    """Make the parts and leave them where the routes find them."""
+    config = load_config(settings.config_file, settings.variable)
+    factory = ProviderFactory(settings, config, client)
+    catalog = _catalog(settings, config, factory)
+    metrics = Metrics()
+    rates = RateLimits(settings)
+    app.state.settings = settings
+    app.state.metrics = metrics
+    app.state.providers = factory
+    app.state.catalog = catalog
+    app.state.gateway = _gateway(settings, config, catalog, metrics)
+    app.state.admission = _admission(settings, rates)
+    app.state.limiter = rates.limiter
+    app.state.draining = False
+
+
+def _install_middleware(app: FastAPI, settings: Settings) -> None:
     # The last one added is the outermost.
     app.add_middleware(FaultBoundary)
     app.add_middleware(
@@ -101,8 +112,11 @@ def create_app(
         allow_headers=["*"],
         expose_headers=_EXPOSED_HEADERS,
     )
-    app.add_middleware(Edge, addresses=addresses, metrics=metrics)
-    return app
+    app.add_middleware(
+        Edge,
+        addresses=ClientAddress(settings.trusted_networks),
+        metrics=app.state.metrics,
+    )
 
 
 def _configure_logging(settings: Settings) -> None:

@@ -14,8 +14,9 @@ _TOKEN_FILE = Path(".llm-proxy/api-token")
 _PROBE_SECONDS = 0.5
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - not bound here, only read
 _EXAMPLE = (
-    '{"type": "summary", "prompt": "Anna: we ship on Friday. '
-    'Ben: then the tests must be green on Thursday."}'
+    '{"type": "summary", "source": "email", "prompt": "Hi all, the new office opens '
+    "in May. We move in two groups: sales on the 4th, engineering on the 11th. Please "
+    'pack your desk before the weekend and label every box with your name. Anna"}'
 )
 _NOTES = {
     "local": "SmolLM2-135M on this CPU: a demo model, it shows the road and often errs",

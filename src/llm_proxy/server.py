@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from llm_proxy.http_protocol import EdgeLimits, http_protocol
+from llm_proxy.telemetry import settle_logging
 
 __all__ = ["EdgeLimits", "ServerConfig", "serve"]
 
@@ -94,4 +95,5 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
         timeout_graceful_shutdown=math.ceil(config.shutdown_timeout),
         reset_contextvars=True,
     )
+    settle_logging()
     _Server(server, config).run()

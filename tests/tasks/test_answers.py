@@ -37,6 +37,11 @@ def test_other_fences_stay(text):
     assert read("summary", text).summary == text
 
 
+def test_a_lone_fence_at_the_end_is_taken_away():
+    task = Task("x", type="summary")
+    assert read_answer(task, "All is well.\n\n```").summary == "All is well."
+
+
 def test_code_that_was_asked_for_keeps_its_fence():
     text = "```python\npass\n```"
 

@@ -20,7 +20,7 @@ from llm_proxy.telemetry import (
 )
 
 JSON = LogConfig(service="llm-proxy", environment="testing")
-TEXT = replace(JSON, environment="development", format="text")
+TEXT = replace(JSON, format="text")
 LOG = get_logger("llm_proxy.example")
 
 

@@ -17,7 +17,6 @@ from llm_proxy.api.connection import ClientDisconnectedError
 from llm_proxy.errors import (
     APIError,
     AuthenticationError,
-    ForbiddenError,
     InternalError,
     InvalidInputError,
     MethodNotAllowedError,
@@ -33,7 +32,6 @@ _log = get_logger(__name__)
 _BY_STATUS: Mapping[int, type[APIError]] = {
     400: InvalidInputError,
     401: AuthenticationError,
-    403: ForbiddenError,
     404: NotFoundError,
     405: MethodNotAllowedError,
     413: PayloadTooLargeError,

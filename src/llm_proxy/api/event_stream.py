@@ -19,6 +19,8 @@ _log = get_logger(__name__)
 class EventStream(Response):
     """Sends a live answer: ``delta`` events, then one ``done`` or one ``error``.
 
+    What one read from the upstream brought makes one ``delta``.
+
     Args:
         answer: The answer under way; it is closed whatever happens.
         summary: Makes the data of the ``done`` event from the whole text.
@@ -56,11 +58,11 @@ class EventStream(Response):
         texts: list[str] = []
         try:
             async for batch in self._answer:
-                pieces = [chunk.text for chunk in batch if chunk.text]
-                if not pieces:
+                text = "".join([chunk.text for chunk in batch])
+                if not text:
                     continue
-                texts += pieces
-                body = b"".join([_delta(piece) for piece in pieces])
+                texts.append(text)
+                body = b'event: delta\ndata: {"response":%b}\n\n' % orjson.dumps(text)
                 await send(
                     {"type": "http.response.body", "body": body, "more_body": True}
                 )
@@ -74,10 +76,6 @@ class EventStream(Response):
     def _error(self, error: APIError, scope: Scope) -> bytes:
         scope["state"]["error_code"] = error.code
         return _event(b"error", error_body(error, scope["state"]["request_id"]))
-
-
-def _delta(text: str) -> bytes:
-    return b'event: delta\ndata: {"response":%b}\n\n' % orjson.dumps(text)
 
 
 def _event(name: bytes, data: dict[str, Any]) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
@@ -46,7 +46,8 @@ _PAID = (400, 413, 415, 502, 503, 504, *_GUARDED)
 class _Route:
     """One function and all its addresses, the first being the canonical one."""
 
-    endpoint: Callable[..., Awaitable[Response]]
+    name: str
+    endpoint: Callable[[Request], Awaitable[Response]]
     paths: tuple[str, ...]
     method: str
     tag: str
@@ -58,6 +59,7 @@ class _Route:
 # The busiest first: routes are tried in this order.
 _ROUTES = (
     _Route(
+        "chat",
         chat,
         ("/api/v1/chat", "/chat"),
         "POST",
@@ -67,6 +69,7 @@ _ROUTES = (
         ChatBody,
     ),
     _Route(
+        "webhook",
         webhook,
         ("/api/v1/webhook", "/webhook"),
         "POST",
@@ -75,13 +78,23 @@ _ROUTES = (
         WebhookAnswer,
         WebhookBody,
     ),
-    _Route(models, ("/api/v1/models",), "GET", "models", _GUARDED, ModelsAnswer),
     _Route(
-        health, ("/api/v1/health", "/health"), "GET", "service", _OPEN, HealthAnswer
+        "models", models, ("/api/v1/models",), "GET", "models", _GUARDED, ModelsAnswer
     ),
-    _Route(livez, ("/livez",), "GET", "service", _OPEN),
-    _Route(readyz, ("/readyz",), "GET", "service", (503, *_OPEN), ReadyAnswer),
-    _Route(metrics, ("/metrics",), "GET", "service", _GUARDED),
+    _Route(
+        "health",
+        health,
+        ("/api/v1/health", "/health"),
+        "GET",
+        "service",
+        _OPEN,
+        HealthAnswer,
+    ),
+    _Route("livez", livez, ("/livez",), "GET", "service", _OPEN),
+    _Route(
+        "readyz", readyz, ("/readyz",), "GET", "service", (503, *_OPEN), ReadyAnswer
+    ),
+    _Route("metrics", metrics, ("/metrics",), "GET", "service", _GUARDED),
 )
 
 
@@ -114,8 +127,8 @@ def install_routes(app: FastAPI) -> None:
                 path,
                 route.endpoint,
                 methods=[route.method],
-                name=route.endpoint.__name__,
-                operation_id=route.endpoint.__name__ + ("_alias" if alias else ""),
+                name=route.name,
+                operation_id=route.name + ("_alias" if alias else ""),
                 summary=(route.endpoint.__doc__ or "").partition("\n")[0],
                 tags=[route.tag],
                 responses=_responses(route),

@@ -8,7 +8,7 @@ from slowapi import Limiter
 from slowapi.util import get_remote_address
 
 from limits import RateLimitItem, RateLimitItemPerMinute
-from llm_proxy.limits.window import WindowStorage
+from llm_proxy.limits.window import SCHEME
 from llm_proxy.settings import Settings
 
 Scope = Literal["api", "chat", "webhook", "health", "auth_failure"]
@@ -53,11 +53,10 @@ class RateLimits:
     """
 
     def __init__(self, settings: Settings) -> None:
-        scheme = WindowStorage.STORAGE_SCHEME[0]
         self.limiter = Limiter(
             key_func=get_remote_address,
             key_style="endpoint",
-            storage_uri=f"{scheme}://",
+            storage_uri=f"{SCHEME}://",
             strategy="moving-window",
         )
         numbers: Mapping[Scope, int | None] = {

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from limits.storage import MovingWindowSupport, Storage
 
+SCHEME = "window"
 _FORGET_PER_HIT = 2
 
 
@@ -23,7 +24,7 @@ class WindowStorage(Storage, MovingWindowSupport):
         clock: Seconds since the epoch.
     """
 
-    STORAGE_SCHEME = ["window"]  # noqa: RUF012 - limits fixes the type
+    STORAGE_SCHEME = [SCHEME]  # noqa: RUF012 - limits fixes the type
 
     def __init__(
         self,

@@ -2,8 +2,8 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -22,7 +22,7 @@ from llm_proxy.providers.faults import from_status, from_transport
 from llm_proxy.providers.loopback import LoopbackServer
 from llm_proxy.transport import BodyTooLargeError, UpstreamClient, raw_body, read_body
 from llm_proxy.types import ChatRequest, ChatResponse, Chunk
-from llm_proxy.wire import Dialect, StreamDecoder, UpstreamFaultError, WireError
+from llm_proxy.wire import Dialect, UpstreamFaultError, WireError
 
 _MAX_ERROR_BYTES = 64 * 1024
 _EVENT_STREAM = "text/event-stream"
@@ -123,16 +123,27 @@ class HTTPProvider(LLMProvider):
     ) -> AsyncGenerator[Sequence[Chunk], None]:
         """Ask once and hand out the answer as it comes; see `LLMProvider.stream`."""
         response = await self._send(request, stream=True)
+        finish_reason = ""
+        has_text = False
         try:
             if not _content_type(response).startswith(_EVENT_STREAM):
-                answer = await self._read_answer(response)
-                yield [
-                    Chunk(answer.text, answer.finish_reason, answer.usage, answer.model)
-                ]
+                yield [_as_chunk(await self._read_answer(response))]
                 return
             decoder = self._connection.dialect.stream_decoder()
-            async for chunks in self._read_stream(response, decoder):
-                yield chunks
+            body = raw_body(response)
+            with self._stream_faults():
+                async for data in body:
+                    if chunks := decoder.feed(data):
+                        for chunk in chunks:
+                            has_text = has_text or bool(chunk.text)
+                            finish_reason = chunk.finish_reason or finish_reason
+                        yield chunks
+                    if decoder.done:
+                        break
+                decoder.close()
+                await _read_to_end(body)
+            if not has_text:
+                raise self._empty(finish_reason)
         finally:
             await response.aclose()
 
@@ -199,25 +210,12 @@ class HTTPProvider(LLMProvider):
             raise self._empty(answer.finish_reason)
         return answer
 
-    async def _read_stream(
-        self, response: httpx.Response, decoder: StreamDecoder
-    ) -> AsyncGenerator[Sequence[Chunk], None]:
+    @contextmanager
+    def _stream_faults(self) -> Iterator[None]:
+        """Say in our words what goes wrong while a stream is read."""
         name = self._connection.name
-        finish_reason = ""
-        has_text = False
-        body = raw_body(response)
         try:
-            async for data in body:
-                chunks = decoder.feed(data)
-                for chunk in chunks:
-                    has_text = has_text or bool(chunk.text)
-                    finish_reason = chunk.finish_reason or finish_reason
-                if chunks:
-                    yield chunks
-                if decoder.done:
-                    break
-            decoder.close()
-            await _read_to_end(body)
+            yield
         except httpx.ReadTimeout as error:
             raise LLMTimeoutError(provider=name, log_detail="idle stream") from error
         except httpx.TransportError as error:
@@ -228,8 +226,6 @@ class HTTPProvider(LLMProvider):
             raise self._from_fault(fault) from fault
         except WireError as error:
             raise LLMStreamBrokenError(provider=name, log_detail=str(error)) from error
-        if not has_text:
-            raise self._empty(finish_reason)
 
     def _from_fault(self, fault: UpstreamFaultError) -> APIError:
         detail = fault.detail
@@ -242,6 +238,10 @@ class HTTPProvider(LLMProvider):
         if finish_reason in ("content_filter", "refusal"):
             return LLMContentFilteredError(provider=self._connection.name)
         return self._bad_response(f"no text, finish_reason={finish_reason}")
+
+
+def _as_chunk(answer: ChatResponse) -> Chunk:
+    return Chunk(answer.text, answer.finish_reason, answer.usage, answer.model)
 
 
 def _content_type(response: httpx.Response) -> str:

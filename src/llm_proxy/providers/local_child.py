@@ -17,10 +17,12 @@ _MAX_THREADS = 4
 _SLOTS = 2
 _CONTEXT_TOKENS = 4096
 # A small model may never find an end by itself.
-_MAX_ANSWER_TOKENS = 1024
+_MAX_ANSWER_TOKENS = 512
 # From the model card of SmolLM2: with llama.cpp's own 0.8 it makes things up.
 _TEMPERATURE = 0.2
 _TOP_P = 0.9
+# Without it the model falls into loops, above all in other languages than English.
+_REPEAT_PENALTY = 1.1
 _HEALTH_SECONDS = 10
 
 
@@ -40,7 +42,9 @@ def main() -> None:
 
 
 def _parameters(weights: Path, key: str) -> xllamacpp.CommonParams:
-    threads = min(os.cpu_count() or 1, _MAX_THREADS)
+    # One core stays free: the threads wait for each other in a busy loop, and a single
+    # other process makes them ten times slower once it competes for a core.
+    threads = min(max((os.cpu_count() or 1) - 1, 1), _MAX_THREADS)
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights)
     parameters.model_alias = {weights.stem}
@@ -50,13 +54,11 @@ def _parameters(weights: Path, key: str) -> xllamacpp.CommonParams:
     parameters.n_parallel = _SLOTS
     parameters.n_ctx = _SLOTS * _CONTEXT_TOKENS
     parameters.n_predict = _MAX_ANSWER_TOKENS
-    for cpu in (parameters.cpuparams, parameters.cpuparams_batch):
-        cpu.n_threads = threads
-        # A waiting thread sleeps: spinning takes the cores from the service, and is four
-        # times slower itself when they are busy.
-        cpu.poll = 0
+    parameters.cpuparams.n_threads = threads
+    parameters.cpuparams_batch.n_threads = threads
     parameters.sampling.temp = _TEMPERATURE
     parameters.sampling.top_p = _TOP_P
+    parameters.sampling.penalty_repeat = _REPEAT_PENALTY
     parameters.cache_ram_mib = 0
     parameters.ui = False
     parameters.endpoint_slots = False

@@ -56,7 +56,7 @@ class LocalServer:
 
     async def _spawn(self, weights: Path) -> None:
         # -P keeps the modules beside the script from hiding others of the same name.
-        # A session of its own keeps Ctrl+C from the child until the service has drained.
+        # In a session of its own, Ctrl+C does not reach it before the service drains.
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", str(_CHILD), str(weights)),
             stdin=asyncio.subprocess.PIPE,

@@ -18,6 +18,7 @@ _MAX_KEYWORD_LENGTH = 60
 _MAX_ENTITIES = 100
 _NOTHING_FOUND = "none"
 
+_FENCE = re.compile("`{3,}")
 _FENCED = re.compile(r"\A(`{3,})[^\n`]*\n(.*)\n\1\Z", re.DOTALL)
 _BULLET = re.compile(r"\s*(?:[-*\u2022\u2013]|\d{1,3}[.)])\s+(.+)")
 _INTRODUCTION = re.compile(r"\A[^,;:\n]*:")
@@ -191,10 +192,15 @@ def _entity(item: object) -> tuple[str, str] | None:
 
 
 def _unfenced(text: str) -> str:
-    """Take away the code fence around a whole answer."""
+    """Take away the code fence around a whole answer, or a lone one at its end.
+
+    Small models copy the line that closed the text they were given.
+    """
     match = _FENCED.match(text)
     if match is None or match[1] in match[2]:
-        return text
+        body, end, fence = text.rpartition("\n")
+        is_lone = end and _FENCE.fullmatch(fence) and fence not in body
+        return body.rstrip() if is_lone else text
     if not (body := match[2].strip()):
         raise UnusableAnswerError("the answer is empty")
     return body

@@ -5,6 +5,7 @@ from llm_proxy.telemetry.logs import (
     configure_logging,
     get_logger,
     request_context,
+    settle_logging,
 )
 from llm_proxy.telemetry.metrics import CONTENT_TYPE, Metrics
 
@@ -15,4 +16,5 @@ __all__ = [
     "configure_logging",
     "get_logger",
     "request_context",
+    "settle_logging",
 ]

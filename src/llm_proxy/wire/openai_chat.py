@@ -134,6 +134,7 @@ class OpenAIStreamDecoder:
         self.done = False
         self._events = SSEDecoder()
         self._finished = False
+        self._has_model = False
         self._refused = False
 
     def feed(self, data: bytes) -> list[Chunk]:
@@ -159,7 +160,7 @@ class OpenAIStreamDecoder:
                 self.done = True
                 break
             # Some upstreams send words as a heartbeat; only an object holds content.
-            if payload.lstrip().startswith(b"{"):
+            if payload.startswith(b"{") or payload.lstrip().startswith(b"{"):
                 chunk = self._read_chunk(payload)
                 if chunk is not None:
                     chunks.append(chunk)
@@ -183,20 +184,27 @@ class OpenAIStreamDecoder:
         if choice is None:
             return Chunk(usage=usage) if usage else None
         delta = choice.get("delta")
-        text = finish_reason = None
-        if isinstance(delta, dict):
-            text = delta.get("content")
-            if not isinstance(text, str):
-                text = read_text(text)
-            if refusal := read_text(delta.get("refusal")):
-                self._refused = True
-                text += refusal
+        text = self._read_delta(delta) if isinstance(delta, dict) else ""
+        finish_reason = None
         if choice.get("finish_reason"):
             self._finished = True
             finish_reason = _read_finish_reason(choice, "stop")
             if self._refused:
                 finish_reason = "refusal"
-        return Chunk(text or "", finish_reason, usage, _read_model(event))
+        model = None
+        if not self._has_model:
+            model = _read_model(event)
+            self._has_model = model is not None
+        return Chunk(text, finish_reason, usage, model)
+
+    def _read_delta(self, delta: dict[str, Any]) -> str:
+        text = delta.get("content")
+        if not isinstance(text, str):
+            text = read_text(text)
+        if "refusal" in delta and (refusal := read_text(delta["refusal"])):
+            self._refused = True
+            text += refusal
+        return text
 
 
 def _first_choice(answer: dict[str, Any]) -> dict[str, Any] | None:

@@ -36,6 +36,7 @@ class SSEDecoder:
         self._name = b""
         self._data: list[bytes] = []
         self._size = 0
+        self._between_events = False
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Take the next bytes.
@@ -49,9 +50,12 @@ class SSEDecoder:
         Raises:
             EventTooLargeError: A line or an event is over the bound.
         """
-        lines = self._complete_lines(data)
+        if self._between_events and len(data) <= self._max:
+            plain = _plain_events(data)
+            if plain is not None:
+                return plain
         events: list[ServerSentEvent] = []
-        for line in lines:
+        for line in self._complete_lines(data):
             if not line:
                 if self._data:
                     events.append(self._take_event())
@@ -64,6 +68,9 @@ class SSEDecoder:
                 self._data.append(value)
             elif line.startswith(b"event:"):
                 self._name = line[6:].removeprefix(b" ")
+        self._between_events = not (
+            self._tail or self._data or self._name or self._after_cr or self._at_start
+        )
         return events
 
     def _take_event(self) -> ServerSentEvent:
@@ -99,3 +106,13 @@ class SSEDecoder:
         self._tail += data
         if len(self._tail) > self._max:
             raise EventTooLargeError("a line is too long")
+
+
+def _plain_events(data: bytes) -> list[ServerSentEvent] | None:
+    """Read what upstreams send most often: whole nameless events of one line each."""
+    if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or b"\r" in data:
+        return None
+    payloads = data[6:-2].split(b"\n\ndata: ")
+    if data.count(b"\n") != 2 * len(payloads):
+        return None
+    return [ServerSentEvent(b"", payload) for payload in payloads]

@@ -4,6 +4,7 @@ Source: the OpenAI API reference, "Chat completions" and "Error codes".
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -138,18 +139,15 @@ class OpenAI:
         tokens = answer.tokens if include_usage else None
         # With include_usage, the vendor sends a null usage in all chunks but the last.
         common = {} if tokens is None else {"usage": None}
-        kind = "chat.completion.chunk"
-        open_answer = _frame(answer, kind, "delta", {}) | common
-        open_answer["choices"][0]["finish_reason"] = None
-        events = []
-        for delta in _deltas(answer):
-            open_answer["choices"][0]["delta"] = delta
-            events.append(_event(open_answer))
+        unfinished = replace(answer, ending=None)
+        events = [
+            _event(_chunk(unfinished, delta) | common) for delta in _deltas(answer)
+        ]
         if answer.ending is None:
             return events
-        events.append(_event(_frame(answer, kind, "delta", {}) | common))
+        last = _chunk(answer, {})
+        events.append(_event(last | common))
         if tokens is not None:
-            last = _frame(answer, kind, "delta", {})
             events.append(_event(last | {"choices": [], "usage": _usage(tokens)}))
         return [*events, _DONE]
 
@@ -232,6 +230,10 @@ def _frame(answer: Answer, kind: str, key: str, value: object) -> dict[str, Any]
         "system_fingerprint": "fp_sandbox",
         "choices": [choice],
     }
+
+
+def _chunk(answer: Answer, delta: Mapping[str, Any]) -> dict[str, Any]:
+    return _frame(answer, "chat.completion.chunk", "delta", delta)
 
 
 def _deltas(answer: Answer) -> Iterator[dict[str, Any]]:

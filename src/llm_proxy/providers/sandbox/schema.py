@@ -137,7 +137,7 @@ class _Example:
 
     def _integer(self, schema: _Schema, _: int) -> int:
         numbers = [*self._numbers, *_guesses(schema)]
-        return int(_first_inside(schema, (n for n in numbers if n.is_integer())))
+        return int(_first_inside(schema, (n for n in numbers if n % 1 == 0)))
 
 
 def _type_of(schema: _Schema) -> str:
@@ -188,7 +188,7 @@ def _first_inside(schema: _Schema, numbers: Iterable[float]) -> float:
             and number <= schema.get("maximum", math.inf)
             and schema.get("exclusiveMinimum", -math.inf) < number
             and number < schema.get("exclusiveMaximum", math.inf)
-            and (not step or (number / step).is_integer())
+            and (not step or number % step == 0)
         ),
         0.0,
     )

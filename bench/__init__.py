@@ -1,0 +1,1 @@
+"""`python -m bench`: what a request through the service costs."""

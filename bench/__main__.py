@@ -1,0 +1,186 @@
+"""Measures the service beside two references, all in one run.
+
+`python -m bench [--quick] [--json FILE]`. A timing never fails: the exit status is 1
+only if the benchmark could not run or the service gave wrong answers.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from bench.load import Job
+from bench.measure import BenchError, LoadGenerator, Sample, Server, free_port
+from bench.report import FLOOR, SUBJECT, Process, Report, Row
+from bench.upstream import ANSWER, STREAM_TOKENS, TOKEN
+
+_API_TOKEN = "bench-0123456789abcdefghijklmnopqrstuvwxyz"
+_PROMPT = (
+    "Summarise the following notes for a colleague who was not in the meeting, in "
+    "plain words and without leaving anything out. We spoke about the plan for the "
+    "next quarter, the two open positions in the support team, and the question "
+    "whether the reports should be sent every week or every month. Most people "
+    "preferred every month, as long as the numbers can be looked up at any time. "
+    "The positions will be filled in spring. The plan is to be written by Friday."
+)
+_CONCURRENCIES = (1, 32, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a server is given, and what a right answer of it looks like.
+
+    Attributes:
+        plain: Plain requests that take about a second.
+        streams: Streams that take about a second.
+        tokens: How often a complete stream has `TOKEN`.
+        ending: Text in the last event of a stream.
+    """
+
+    plain: int
+    streams: int
+    tokens: int = STREAM_TOKENS
+    ending: str = "[DONE]"
+
+    def job(self, port: int, kind: str, connections: int, share: float) -> Job:
+        """Returns one run.
+
+        Args:
+            port: Where the server answers.
+            kind: ``plain`` or ``stream``.
+            connections: How many requests are under way at any time.
+            share: Of the number of requests.
+        """
+        streams = kind == "stream"
+        requests = round((self.streams if streams else self.plain) * share)
+        return Job(
+            port=port,
+            request=_request(streams),
+            connections=connections,
+            requests=max(requests, connections),
+            marker=TOKEN if streams else ANSWER,
+            marker_count=self.tokens if streams else 1,
+            ending=self.ending if streams else "",
+        )
+
+
+_LOADS = {
+    FLOOR: Load(plain=12_000, streams=900),
+    "constant": Load(plain=12_000, streams=900),
+    "naive": Load(plain=900, streams=300),
+    # Its last event repeats the whole text.
+    SUBJECT: Load(
+        plain=6_000, streams=900, tokens=2 * STREAM_TOKENS, ending="event: done"
+    ),
+}
+
+
+def _request(streams: bool) -> str:
+    content = {"provider": "openai", "model": "gpt-4", "prompt": _PROMPT}
+    options = {"stream": True} if streams else {}
+    body = json.dumps(content | options, separators=(",", ":"))
+    return (
+        "POST /chat HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        f"x-api-token: {_API_TOKEN}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+    )
+
+
+def _environment(port: int, upstream_port: int) -> Mapping[str, str]:
+    """Everything on, as in production; only the rate limit is out of reach."""
+    return {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "testing",
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "API_TOKEN": _API_TOKEN,
+        "LOG_FORMAT": "json",
+        "RATE_LIMIT": "1000000000",
+        "OPENAI_API_KEY": "bench",
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
+    }
+
+
+def _start(stack: ExitStack) -> dict[str, Server]:
+    """Starts the stub, the references and the service."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    upstream_port = free_port()
+    arguments = ["-m", "bench.upstream", str(upstream_port)]
+    upstream = Server(arguments, upstream_port, cpu=1)
+    servers = {FLOOR: stack.enter_context(upstream)}
+    for name in ("constant", "naive"):
+        port = free_port()
+        arguments = ["-m", "bench.references", name, str(port), str(upstream_port)]
+        servers[name] = stack.enter_context(Server(arguments, port))
+    port = free_port()
+    servers[SUBJECT] = stack.enter_context(
+        Server(
+            ["-m", "llm_proxy", "serve"],
+            port,
+            _environment(port, upstream_port),
+            folder,
+        )
+    )
+    return servers
+
+
+def _measure(quick: bool) -> Report:
+    samples: dict[tuple[str, int, str], list[Sample]] = defaultdict(list)
+    with ExitStack() as stack:
+        servers = _start(stack)
+        generator = stack.enter_context(LoadGenerator())
+        for case in _cases(repeats=1 if quick else 3):
+            kind, connections, name = case
+            server = servers[name]
+            job = _LOADS[name].job(server.port, kind, connections, 0.3 if quick else 1)
+            samples[case].append(generator.run(job, server))
+            print(".", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        processes = [
+            Process(name, server.start_seconds, server.idle_mb, server.memory_mb())
+            for name, server in servers.items()
+        ]
+    rows = [Row(*case, Sample.median(runs)) for case, runs in samples.items()]
+    return Report(rows, processes)
+
+
+def _cases(repeats: int) -> Iterator[tuple[str, int, str]]:
+    """Every load on every server, again and again rather than each one in a row."""
+    for _ in range(repeats):
+        yield from product(("plain", "stream"), _CONCURRENCIES, _LOADS)
+
+
+def main() -> int:
+    """Runs the benchmark and prints the report.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--quick", action="store_true", help="one short run of each")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures here")
+    arguments = parser.parse_args()
+    try:
+        report = _measure(arguments.quick)
+    except BenchError as error:
+        print(f"The benchmark could not run: {error}", file=sys.stderr)
+        return 1
+    print(report.text())
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report.json(), indent=2) + "\n")
+    for row in report.wrong_answers:
+        print(
+            f"Wrong answer, {row.kind} at {row.concurrency}: {row.sample.example}",
+            file=sys.stderr,
+        )
+    return 1 if report.wrong_answers else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
