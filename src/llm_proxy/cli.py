@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import typer
 from fastapi import FastAPI
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from llm_proxy import __version__
 from llm_proxy.main import create_app
@@ -66,11 +66,11 @@ def check_command() -> None:
     factory: ProviderFactory = app.state.providers
     catalog: Catalog = app.state.catalog
     console = Console()
-    providers = Table("provider", "reached at", "default model", title="Providers")
+    providers = _table("Providers", "provider", "reached at", "default model")
     for status in factory.status():
         providers.add_row(status.name, status.address, status.model or "-")
     console.print(providers)
-    models = Table("provider", "model", "asked in this order", title="Models")
+    models = _table("Models", "provider", "model", "asked in this order")
     for entry in catalog.entries():
         targets = catalog.route(entry.provider, entry.model).targets
         order = ", ".join(f"{each.provider}/{each.model}" for each in targets)
@@ -78,6 +78,11 @@ def check_command() -> None:
         models.add_row(entry.provider, entry.model + default, order)
     console.print(models)
     console.print("The configuration is valid.")
+
+
+def _table(title: str, *headers: str) -> Table:
+    # Folded, because what stands here is to be copied, also from a narrow terminal.
+    return Table(*(Column(each, overflow="fold") for each in headers), title=title)
 
 
 def _serve(

@@ -198,8 +198,9 @@ class Gateway:
         _log.debug("Processing prompt (length: %d chars)", length, feature=feature)
         verdict = self._guards.inspect(texts)
         if verdict.pii:
-            self._exchanges.metrics.observe_pii(verdict.pii)
             _log.warning("pii_detected", kinds=verdict.pii, feature=feature)
+        if verdict.action == "redact":
+            self._exchanges.metrics.observe_pii(verdict.pii)
         if verdict.injection:
             _log.warning(
                 "prompt_injection_detected",

@@ -20,7 +20,6 @@ from llm_proxy.api.errors import FaultBoundary, install_error_handlers
 from llm_proxy.api.openapi import describe_app
 from llm_proxy.api.routes import install_routes
 from llm_proxy.config import ProxyConfig, load_config
-from llm_proxy.errors import ProviderNotConfiguredError, UnknownProviderError
 from llm_proxy.exchange import Exchanges
 from llm_proxy.gateway import Gateway
 from llm_proxy.guardrails import Guardrails
@@ -89,7 +88,8 @@ def _install_parts(app: FastAPI, settings: Settings, client: UpstreamClient) -> 
     """Make the parts and leave them where the routes find them."""
     config = load_config(settings.config_file, settings.variable)
     factory = ProviderFactory(settings, config, client)
-    catalog = _catalog(settings, config, factory)
+    catalog = Catalog(settings, config, factory)
+    catalog.check()
     metrics = Metrics()
     rates = RateLimits(settings)
     app.state.settings = settings
@@ -131,22 +131,6 @@ def _configure_logging(settings: Settings) -> None:
             backup_count=settings.log_backup_count,
         )
     )
-
-
-def _catalog(
-    settings: Settings, config: ProxyConfig, factory: ProviderFactory
-) -> Catalog:
-    """Make the catalog, sure that calls which name no model lead somewhere."""
-    catalog = Catalog(settings, config, factory)
-    try:
-        catalog.default_route()
-    except UnknownProviderError as error:
-        raise ConfigurationError(f"LLM_PROVIDER: {error.message}") from None
-    except ProviderNotConfiguredError as error:
-        raise ConfigurationError(
-            f"LLM_PROVIDER: {error.message}: {error.log_detail}"
-        ) from None
-    return catalog
 
 
 def _gateway(

@@ -1,12 +1,14 @@
 """`llm-proxy dev`: a service that runs before anything has been configured."""
 
 import secrets
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from llm_proxy import __version__
+from llm_proxy.providers.factory import find_base_url
 from llm_proxy.providers.presets import PRESETS
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
 
@@ -44,9 +46,9 @@ class Quickstart:
         """
         settings = self.settings
         token = next(iter(settings.tokens.values()))
-        wildcard = settings.host in _WILDCARDS
-        host = "127.0.0.1" if wildcard else settings.host
-        url = f"http://{host}:{settings.port}"
+        host = "127.0.0.1" if settings.host in _WILDCARDS else settings.host
+        url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+        header = shlex.quote(f"X-API-Token: {token}")
         note = _NOTES.get(settings.llm_provider, "")
         return "\n".join(
             (
@@ -58,7 +60,7 @@ class Quickstart:
                 "",
                 "Try it:",
                 "",
-                f"curl -s {url}/webhook -H 'X-API-Token: {token}' \\",
+                f"curl -s {url}/webhook -H {header} \\",
                 f"  -H 'Content-Type: application/json' -d '{_EXAMPLE}'",
                 "",
             )
@@ -108,7 +110,9 @@ def _own_token() -> str:
 def _find_provider(settings: Settings) -> tuple[dict[str, object], str]:
     for name, preset in PRESETS.items():
         key = next((key for key in preset.keys if settings.variable(key)), None)
-        if key is not None:
+        # Keys such as GITHUB_TOKEN are often there for other reasons, and without a
+        # model the provider could not answer.
+        if key and (preset.model or settings.variable(f"{name}_MODEL")):
             return {"llm_provider": name}, f"{key} is set"
     model = settings.variable("OLLAMA_MODEL") or _first_ollama_model(settings)
     if model is not None:
@@ -120,9 +124,15 @@ def _find_provider(settings: Settings) -> tuple[dict[str, object], str]:
 
 
 def _first_ollama_model(settings: Settings) -> str | None:
-    url = settings.variable("OLLAMA_BASE_URL") or PRESETS["ollama"].base_url
+    url = find_base_url("ollama", settings).rstrip("/")
     try:
         answer = httpx.get(f"{url}/models", timeout=_PROBE_SECONDS, trust_env=False)
         return str(answer.json()["data"][0]["id"])
-    except (httpx.HTTPError, ValueError, LookupError, TypeError):
+    except (
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        ValueError,
+        LookupError,
+        TypeError,
+    ):
         return None

@@ -1,5 +1,6 @@
 """`llm-proxy serve`: uvicorn in this process, set up for a service behind a proxy."""
 
+import gc
 import math
 import signal
 import socket
@@ -19,6 +20,7 @@ __all__ = ["EdgeLimits", "ServerConfig", "serve"]
 # has to be the side that closes it.
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+_COLLECT_EVERY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            _spare_the_collector()
             self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -63,6 +66,17 @@ class _Server(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+
+
+def _spare_the_collector() -> None:
+    """Take what start-up has made out of the garbage collector's rounds.
+
+    A request makes a thousand short-lived objects. With Python's own threshold of 700
+    the collector would look through the service for each of them, for 100 µs.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY, 20, 50)
 
 
 def serve(app: ASGIApp, config: ServerConfig) -> None:

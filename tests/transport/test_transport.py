@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from llm_proxy.transport import (
-    AioHTTPTransport,
+    PoolTransport,
     BodyTooLargeError,
     UpstreamClient,
     read_body,
@@ -218,6 +218,6 @@ async def test_another_transport_can_be_put_below():
 
 
 async def test_closing_twice_is_harmless():
-    transport = AioHTTPTransport()
+    transport = PoolTransport()
     await transport.aclose()
     await transport.aclose()

@@ -7,6 +7,7 @@ from fastapi import Request
 from llm_proxy.errors import (
     AuthenticationError,
     AuthenticationThrottledError,
+    InvalidInputError,
     RateLimitExceeded,
 )
 from llm_proxy.limits import RateLimits, Scope, Standing
@@ -51,6 +52,7 @@ class Admission:
 
         Raises:
             AuthenticationError: There is no valid token.
+            InvalidInputError: There are two different ones.
             AuthenticationThrottledError: The address has guessed too often.
             RateLimitExceeded: The caller has used up a limit.
         """
@@ -75,11 +77,16 @@ class Admission:
         client = f"address:{request.state.client_ip}"
         if standing := self._rates.is_exhausted("auth_failure", client):
             raise AuthenticationThrottledError(retry_after_seconds=_wait(standing))
-        token = read_token(
-            request.scope["headers"],
-            request.scope["query_string"],
-            self._allow_query_token,
-        )
+        try:
+            token = read_token(
+                request.scope["headers"],
+                request.scope["query_string"],
+                self._allow_query_token,
+            )
+        except InvalidInputError:
+            # Nothing else would count such requests.
+            self._rates.count("auth_failure", client)
+            raise
         principal = tokens.find(token) if token is not None else None
         if principal is None:
             self._rates.count("auth_failure", client)
@@ -109,7 +116,10 @@ class Admission:
         standing = self._rates.count(scope, client)
         if standing is None:
             return
-        request.state.standing = standing
+        known = getattr(request.state, "standing", None)
+        # Callers are told of the limit that they will meet first.
+        if known is None or standing.remaining <= known.remaining:
+            request.state.standing = standing
         if standing.exceeded:
             raise RateLimitExceeded(retry_after_seconds=_wait(standing))
 

@@ -101,7 +101,7 @@ def describe(error: ValidationError | RequestValidationError) -> InvalidInputErr
     details = [
         {
             "field": ".".join(str(part) for part in found["loc"]) or "body",
-            "problem": found["msg"],
+            "problem": found["msg"].removeprefix("Value error, "),
         }
         for found in error.errors()
     ]

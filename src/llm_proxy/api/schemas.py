@@ -35,7 +35,11 @@ def clean_text(text: str, info: ValidationInfo) -> str:
     Raises:
         ValueError: Nothing is left, or too much.
     """
-    text = _CONTROLS.sub("", unicodedata.normalize("NFC", text)).strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    if not text.isprintable():
+        text = _CONTROLS.sub("", text)
+    text = text.strip()
     settings = cast(Settings, info.context)
     limit = settings.max_prompt_length
     if not text:

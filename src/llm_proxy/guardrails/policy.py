@@ -48,18 +48,19 @@ class Guardrails:
         Returns:
             The verdict; the caller acts on it.
         """
-        redactions = [redact(text) for text in texts]
-        pii = sorted({kind for redaction in redactions for kind in redaction.kinds})
+        leaving: list[str] = []
+        pii: set[str] = set()
         attacks: dict[str, None] = {}
-        if self.injection != "off":
-            attacks = dict.fromkeys(name for text in texts for name in detect(text))
+        for text in texts:
+            redaction = redact(text)
+            pii.update(redaction.kinds)
+            leaving.append(redaction.text if self.redact_pii else text)
+            if self.injection != "off":
+                attacks.update(dict.fromkeys(detect(text)))
         return Verdict(
             action=self._action(bool(pii), bool(attacks)),
-            texts=tuple(
-                redaction.text if self.redact_pii else text
-                for text, redaction in zip(texts, redactions, strict=True)
-            ),
-            pii=tuple(pii),
+            texts=tuple(leaving),
+            pii=tuple(sorted(pii)),
             injection=tuple(attacks),
         )
 

@@ -2,23 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, cast
 
 from slowapi import Limiter
 from slowapi.util import get_remote_address
 
-from limits import RateLimitItem, RateLimitItemPerMinute
-from llm_proxy.limits.window import SCHEME
+from llm_proxy.limits.window import SCHEME, WindowStorage
 from llm_proxy.settings import Settings
 
+_WINDOW_SECONDS = 60
+
 Scope = Literal["api", "chat", "webhook", "health", "auth_failure"]
-
-
-class _PerMinute(RateLimitItemPerMinute):
-    """A limit whose keys are what identifies them, and no more."""
-
-    def key_for(self, *identifiers: Any) -> str:  # noqa: ANN401 - as limits has it
-        return "/".join(identifiers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +33,10 @@ class Standing:
 
 
 class RateLimits:
-    """Counts requests with slowapi's limiter over exact moving windows.
+    """Counts requests in the exact moving windows of slowapi's limiter.
 
     slowapi's own decorators count after validation, cannot tell our tokens apart and
-    answer in their own words (SEED-REQUIREMENTS TRAP-05 to 08), so the limiter is asked
+    answer in their own words (SEED-REQUIREMENTS TRAP-05 to 08), so its storage is asked
     directly, in front of everything else.
 
     Args:
@@ -59,19 +53,20 @@ class RateLimits:
             storage_uri=f"{SCHEME}://",
             strategy="moving-window",
         )
+        self._windows = cast(WindowStorage, self.limiter.limiter.storage)
         numbers: Mapping[Scope, int | None] = {
             "api": settings.rate_limit,
             "chat": settings.rate_limit_chat,
             "webhook": settings.rate_limit_webhook,
             "health": settings.rate_limit_health,
         }
-        self._items: dict[Scope, RateLimitItem] = {
-            scope: _PerMinute(number)
+        self._limits: dict[Scope, int] = {
+            scope: number
             for scope, number in numbers.items()
             if number is not None and settings.rate_limit_enabled
         }
         # Guessing tokens stays limited even where honest traffic is not.
-        self._items["auth_failure"] = _PerMinute(settings.auth_failure_limit)
+        self._limits["auth_failure"] = settings.auth_failure_limit
 
     def count(self, scope: Scope, client: str) -> Standing | None:
         """Count one request.
@@ -83,13 +78,13 @@ class RateLimits:
         Returns:
             The client's standing after it; None where nothing is limited.
         """
-        item = self._items.get(scope)
-        if item is None:
+        limit = self._limits.get(scope)
+        if limit is None:
             return None
-        strategy = self.limiter.limiter
-        exceeded = not strategy.hit(item, scope, client)
-        reset, remaining = strategy.get_window_stats(item, scope, client)
-        return Standing(item.amount, max(0, remaining), reset, exceeded)
+        taken, oldest, count = self._windows.take(
+            f"{scope}/{client}", limit, _WINDOW_SECONDS
+        )
+        return Standing(limit, limit - count, oldest + _WINDOW_SECONDS, not taken)
 
     def is_exhausted(self, scope: Scope, client: str) -> Standing | None:
         """Look, without counting, whether a limit is used up.
@@ -101,8 +96,12 @@ class RateLimits:
         Returns:
             The standing if nothing remains, else None.
         """
-        item = self._items.get(scope)
-        if item is None:
+        limit = self._limits.get(scope)
+        if limit is None:
             return None
-        reset, remaining = self.limiter.limiter.get_window_stats(item, scope, client)
-        return None if remaining > 0 else Standing(item.amount, 0, reset, True)
+        oldest, count = self._windows.get_moving_window(
+            f"{scope}/{client}", limit, _WINDOW_SECONDS
+        )
+        if count < limit:
+            return None
+        return Standing(limit, 0, oldest + _WINDOW_SECONDS, True)

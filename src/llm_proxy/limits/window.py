@@ -43,6 +43,28 @@ class WindowStorage(Storage, MovingWindowSupport):
         """The errors that mean "the storage failed"."""
         return ()
 
+    def take(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
+        """Count one hit if there is room, and look, in one go.
+
+        Args:
+            key: Whose window.
+            limit: The most hits in a window.
+            expiry: Seconds that a hit counts.
+
+        Returns:
+            Whether it was counted, when the oldest hit happened in seconds since the
+            epoch, and how many hits count now.
+        """
+        now = self._clock()
+        self._forget(now)
+        hits = self._live(key, now, expiry)
+        taken = len(hits) < limit
+        if taken:
+            hits.append(now)
+            self._windows.pop(key, None)
+            self._windows[key] = (now + expiry, hits)
+        return taken, hits[0], len(hits)
+
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count hits if the window has room for them.
 

@@ -1,8 +1,10 @@
 """The registry of providers, and the factory that makes one from its name."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from llm_proxy.config import ProxyConfig
 from llm_proxy.errors import ProviderNotConfiguredError, UnknownProviderError
@@ -27,6 +29,7 @@ _APIS: Mapping[str, type[HTTPProvider]] = {
 }
 # A caller chooses the model's name, so what is kept per name has to be bounded.
 _MAX_KEPT = 1024
+_PORT = re.compile(r":\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,9 @@ class ProviderFactory:
         self, settings: Settings, config: ProxyConfig, client: UpstreamClient
     ) -> None:
         self._settings = settings
-        self._config = config
+        self._entries = {
+            name.lower(): entry for name, entry in config.providers.items()
+        }
         self._client = client
         self._connections: dict[str, Connection] = {}
         self._providers: dict[tuple[str, str], LLMProvider] = {}
@@ -71,7 +76,7 @@ class ProviderFactory:
             for name, preset in PRESETS.items()
             if preset.for_development and not self._in_development
         }
-        return tuple(sorted({*PROVIDERS, *self._config.providers} - hidden))
+        return tuple(sorted({*PROVIDERS, *self._entries} - hidden))
 
     def get_provider(self, name: str, model: str) -> LLMProvider:
         """Make the provider for one model; the same names give the same object.
@@ -160,7 +165,7 @@ class ProviderFactory:
 
     def _known(self, name: str) -> str:
         known = name.lower()
-        if known in PROVIDERS or known in self._config.providers:
+        if known in PROVIDERS or known in self._entries:
             preset = PRESETS.get(known)
             if preset is None or not preset.for_development or self._in_development:
                 return known
@@ -171,17 +176,17 @@ class ProviderFactory:
         )
 
     def _class_of(self, name: str) -> type[HTTPProvider]:
-        entry = self._config.providers.get(name)
+        entry = self._entries.get(name)
         if entry is not None and name not in PRESETS:
             return _APIS[entry.api]
         return PROVIDERS[name]
 
     def _connect(self, name: str) -> Connection:
-        settings, entry = self._settings, self._config.providers.get(name)
+        settings, entry = self._settings, self._entries.get(name)
         preset = PRESETS.get(name) or Preset(
             dialect=DIALECTS[entry.api if entry else "openai"]
         )
-        base_url = self._base_url(name, preset)
+        base_url = self._base_url(name)
         dialect = preset.dialect
         if isinstance(dialect, AnthropicMessages):
             dialect = replace(dialect, default_max_tokens=settings.anthropic_max_tokens)
@@ -208,33 +213,27 @@ class ProviderFactory:
         )
 
     def _key(self, name: str, preset: Preset) -> str | None:
-        entry = self._config.providers.get(name)
+        entry = self._entries.get(name)
         if entry is not None and entry.api_key is not None:
             return entry.api_key.get_secret_value()
         names = preset.keys or (_variable(name, "API_KEY"),)
         return next(filter(None, map(self._settings.variable, names)), None)
 
-    def _base_url(self, name: str, preset: Preset) -> str:
-        entry = self._config.providers.get(name)
+    def _base_url(self, name: str) -> str:
+        entry = self._entries.get(name)
         url = entry.base_url if entry is not None else None
-        url = url or self._settings.variable(_variable(name, "BASE_URL"))
-        if url is None:
-            hosts = filter(None, map(self._settings.variable, preset.urls))
-            url = next(map(_url_of_host, hosts), preset.base_url)
-        if url:
-            self._check_url(name, url)
-        return url.rstrip("/")
-
-    def _check_url(self, name: str, url: str) -> None:
+        url = url or find_base_url(name, self._settings)
         try:
-            check_base_url(url, self._settings.environment)
+            if url:
+                check_base_url(url, self._settings.environment)
         except ValueError as error:
             raise ProviderNotConfiguredError(
                 log_detail=f"{_variable(name, 'BASE_URL')}: {error}"
             ) from None
+        return url.rstrip("/")
 
     def _model(self, name: str) -> str | None:
-        entry, preset = self._config.providers.get(name), PRESETS.get(name)
+        entry, preset = self._entries.get(name), PRESETS.get(name)
         return (
             (entry.model if entry is not None else None)
             or self._settings.variable(_variable(name, "MODEL"))
@@ -243,21 +242,45 @@ class ProviderFactory:
 
     def _is_set_up(self, name: str) -> bool:
         settings, preset = self._settings, PRESETS.get(name, Preset())
+        if preset.keys:
+            return self._key(name, preset) is not None
+        chosen = (settings.llm_provider, settings.llm_fallback_provider or "")
         return (
-            name in self._config.providers
-            or name in (settings.llm_provider, settings.llm_fallback_provider)
+            name in self._entries
+            or name in map(str.lower, chosen)
             or preset.server is not None
-            or (bool(preset.keys) and self._key(name, preset) is not None)
             or settings.variable(_variable(name, "BASE_URL")) is not None
             or any(settings.variable(variable) for variable in preset.urls)
         )
+
+
+def find_base_url(name: str, settings: Settings) -> str:
+    """Find where a provider is reached: by its variables, else by its preset.
+
+    Args:
+        name: The provider's name, in lower case.
+        settings: Give the variables.
+
+    Returns:
+        The base URL; empty if nobody says.
+    """
+    preset = PRESETS.get(name, Preset())
+    hosts = filter(None, map(settings.variable, preset.urls))
+    return (
+        settings.variable(_variable(name, "BASE_URL"))
+        or next((_url_of_host(host, preset) for host in hosts), None)
+        or preset.base_url
+    )
 
 
 def _variable(name: str, suffix: str) -> str:
     return f"{name.upper().replace('-', '_')}_{suffix}"
 
 
-def _url_of_host(host: str) -> str:
-    """Make a base URL of what a tool's own variable holds, like ``127.0.0.1:11434``."""
-    url = host if "://" in host else f"http://{host}"
-    return url if url.rstrip("/").endswith("/v1") else f"{url.rstrip('/')}/v1"
+def _url_of_host(host: str, preset: Preset) -> str:
+    """Make a base URL of what a tool's own variable holds, like ``0.0.0.0:8080``."""
+    if "://" not in host:
+        port = "" if _PORT.search(host) else f":{urlsplit(preset.base_url).port}"
+        host = f"http://{host}{port}"
+    host = host.rstrip("/")
+    return host if host.endswith("/v1") else f"{host}/v1"

@@ -29,6 +29,9 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _QUOTA_CODES = ("insufficient_quota", "billing", "spend_limit")
+# How Anthropic, xAI and Gemini begin a 400 that is about the operator's account.
+_NO_CREDIT = re.compile(r"your credit balance is too low", re.IGNORECASE)
+_KEY_REFUSED = re.compile(r"incorrect api key|api key not valid", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\- ]")
 
 
@@ -73,16 +76,33 @@ def from_status(
         may quote the prompt or the key.
     """
     log_detail = f"status={status} code={_UNSAFE.sub('', detail.code)[:80]}"
-    if status in (400, 413, 422) or (status == 404 and _names_model(detail)):
+    kind = _operators_problem(status, detail)
+    if kind is None and _is_callers_mistake(status, detail):
         return _callers_mistake(status, detail)(
             log_detail=f"provider={provider} {log_detail}"
         )
-    return _upstreams_failure(status, detail)(
+    return (kind or _upstreams_failure(status))(
         provider=provider,
         upstream_status=status,
         log_detail=log_detail,
         retry_after_seconds=read_retry_after(headers) if headers else None,
     )
+
+
+def _operators_problem(status: int, detail: ErrorDetail) -> type[LLMAPIError] | None:
+    if status in (401, 403) or _KEY_REFUSED.match(detail.message):
+        return LLMCredentialsError
+    if (
+        status == 402
+        or any(code in detail.code for code in _QUOTA_CODES)
+        or _NO_CREDIT.match(detail.message)
+    ):
+        return LLMQuotaExhaustedError
+    return None
+
+
+def _is_callers_mistake(status: int, detail: ErrorDetail) -> bool:
+    return status in (400, 413, 422) or (status == 404 and _names_model(detail))
 
 
 def _callers_mistake(status: int, detail: ErrorDetail) -> type[APIError]:
@@ -93,11 +113,7 @@ def _callers_mistake(status: int, detail: ErrorDetail) -> type[APIError]:
     return RequestRejectedError
 
 
-def _upstreams_failure(status: int, detail: ErrorDetail) -> type[LLMAPIError]:
-    if status in (401, 403):
-        return LLMCredentialsError
-    if status == 402 or any(code in detail.code for code in _QUOTA_CODES):
-        return LLMQuotaExhaustedError
+def _upstreams_failure(status: int) -> type[LLMAPIError]:
     if status == 429:
         return LLMRateLimitedError
     if status in (408, 409) or status >= 500:

@@ -68,7 +68,8 @@ class HTTPProvider(LLMProvider):
         connection: How to reach the upstream.
 
     Raises:
-        ProviderNotConfiguredError: The upstream needs a key and there is none.
+        ProviderNotConfiguredError: The upstream needs a key and there is none, or
+            one that no header can carry.
     """
 
     def __init__(self, model: str, connection: Connection) -> None:
@@ -78,6 +79,11 @@ class HTTPProvider(LLMProvider):
                 f"The provider {connection.name!r} is not configured on this server",
                 log_detail=f"{connection.key_name} is not set",
             )
+        key = connection.api_key or ""
+        if not (key.isascii() and key.isprintable()):
+            raise ProviderNotConfiguredError(
+                log_detail=f"the key of {connection.name!r} is not printable ASCII"
+            )
         self._connection = connection
         self._url = httpx.URL(connection.base_url + connection.dialect.path)
         self._headers = httpx.Headers(
@@ -86,9 +92,9 @@ class HTTPProvider(LLMProvider):
                 "accept-encoding": "identity",
                 "user-agent": f"llm-proxy/{__version__}",
                 **self.key_headers(connection.api_key),
-                **connection.headers,
             }
         )
+        self._headers.update(connection.headers)
         self._extensions = {
             "timeout": {
                 "connect": connection.connect_timeout,
@@ -135,7 +141,7 @@ class HTTPProvider(LLMProvider):
                 async for data in body:
                     if chunks := decoder.feed(data):
                         for chunk in chunks:
-                            has_text = has_text or bool(chunk.text)
+                            has_text = has_text or bool(chunk.text.strip())
                             finish_reason = chunk.finish_reason or finish_reason
                         yield chunks
                     if decoder.done:
@@ -191,8 +197,8 @@ class HTTPProvider(LLMProvider):
         )
 
     async def _read_answer(self, response: httpx.Response) -> ChatResponse:
-        content_type = _content_type(response)
-        if content_type and not content_type.partition(";")[0].endswith("json"):
+        media_type = _content_type(response).partition(";")[0].rstrip()
+        if media_type and not media_type.endswith("json"):
             raise self._bad_response("the content type is not JSON")
         connection = self._connection
         try:
@@ -249,8 +255,11 @@ def _content_type(response: httpx.Response) -> str:
 
 
 async def _read_to_end(body: AsyncIterator[bytes]) -> None:
-    """Read what follows the last event, so that the connection can be used again."""
-    with suppress(TimeoutError):
+    """Read what follows the last event, so that the connection can be used again.
+
+    The answer is whole already, so whatever goes wrong here is nobody's concern.
+    """
+    with suppress(TimeoutError, httpx.TransportError):
         async with asyncio.timeout(_LINGER_SECONDS):
             async for _ in body:
                 pass

@@ -1,13 +1,19 @@
 """From the name that a caller uses to the route that its call takes."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from llm_proxy.config import ModelConfig, ProxyConfig
-from llm_proxy.errors import UnsupportedModelError
+from llm_proxy.errors import (
+    ProviderNotConfiguredError,
+    UnknownProviderError,
+    UnsupportedModelError,
+)
 from llm_proxy.providers import ProviderFactory
 from llm_proxy.routing.route import Route, Target
-from llm_proxy.settings import Settings
+from llm_proxy.settings import ConfigurationError, Settings
 
 # The name under which callers of `/chat` address the aliases of llm-proxy.yaml.
 ALIAS_PROVIDER = "llm-proxy"
@@ -64,7 +70,12 @@ class Catalog:
         # Made here so that a name that leads nowhere is the caller's error at once.
         self.factory.get_provider(provider, model)
         target = Target(provider.lower(), model)
-        return self._route((target, *self._settings_fallback(target)))
+        fallbacks = [
+            fallback
+            for fallback in self._settings_fallback()
+            if fallback.provider != target.provider
+        ]
+        return self._route((target, *fallbacks))
 
     def default_route(self) -> Route:
         """Find where calls go whose callers name no model.
@@ -92,21 +103,51 @@ class Catalog:
             CatalogEntry(ALIAS_PROVIDER, alias, alias == default)
             for alias in self._aliases
         ]
+        if default not in self._aliases:
+            default = default.lower()
         return aliases + [
             CatalogEntry(status.name, status.model, status.name == default)
             for status in self.factory.status()
             if status.model is not None
         ]
 
+    def check(self) -> None:
+        """Make sure that all that the operator has named leads somewhere.
+
+        Raises:
+            ConfigurationError: One line: where a name stands, and what it lacks.
+        """
+        places: dict[str, Callable[[], tuple[Target, ...]]] = {
+            "providers": self._default_targets,
+            **{
+                f"models.{alias}": partial(self._alias_targets, model)
+                for alias, model in self._aliases.items()
+            },
+            "LLM_FALLBACK_PROVIDER": self._settings_fallback,
+            "LLM_PROVIDER": lambda: self.default_route().targets,
+        }
+        for place, find in places.items():
+            try:
+                for target in find():
+                    self.factory.get_provider(target.provider, target.model)
+            except (UnknownProviderError, ProviderNotConfiguredError) as error:
+                reasons = filter(None, (error.message, error.log_detail))
+                raise ConfigurationError(f"{place}: {': '.join(reasons)}") from None
+
+    def _default_targets(self) -> tuple[Target, ...]:
+        return tuple(
+            Target(status.name, status.model or "") for status in self.factory.status()
+        )
+
     def _route(self, targets: tuple[Target, ...]) -> Route:
         settings = self._settings
         return Route(targets, settings.retry_attempts, settings.request_deadline)
 
-    def _settings_fallback(self, first: Target) -> tuple[Target, ...]:
+    def _settings_fallback(self) -> tuple[Target, ...]:
         name = self._settings.llm_fallback_provider
-        if name is None or name == first.provider:
+        if name is None:
             return ()
-        return (Target(name, self.factory.default_model(name)),)
+        return (Target(name.lower(), self.factory.default_model(name)),)
 
     def _alias_route(self, alias: str) -> Route:
         model = self._aliases.get(alias)

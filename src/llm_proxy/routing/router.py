@@ -201,7 +201,7 @@ class Router:
         provider = self._factory.get_provider(target.provider, target.model)
         self._health.admit(target)
         try:
-            result = await _within(route.first_token_seconds, call(provider))
+            result = await _within(route.first_token_seconds, call(provider), target)
         except LLMAPIError as error:
             self._health.failed(target, error)
             _log.warning(
@@ -227,14 +227,16 @@ def _is_transient(error: BaseException) -> bool:
     return isinstance(error, LLMAPIError) and error.transient
 
 
-async def _within(seconds: float | None, awaitable: Awaitable[T]) -> T:
+async def _within(seconds: float | None, awaitable: Awaitable[T], target: Target) -> T:
     if seconds is None:
         return await awaitable
     try:
         async with asyncio.timeout(seconds):
             return await awaitable
     except TimeoutError as error:
-        raise LLMTimeoutError(log_detail="no text in time") from error
+        raise LLMTimeoutError(
+            provider=target.provider, log_detail="no text in time"
+        ) from error
 
 
 async def _open(
@@ -244,6 +246,6 @@ async def _open(
     first: list[Chunk] = []
     async for batch in batches:
         first.extend(batch)
-        if any(chunk.text for chunk in batch):
+        if any(chunk.text.strip() for chunk in batch):
             return first, batches
     raise LLMBadResponseError(log_detail="the stream ended without text")

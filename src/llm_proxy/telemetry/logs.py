@@ -6,7 +6,8 @@ of processors, one renderer and one output.
 
 import logging
 import sys
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -14,13 +15,14 @@ from types import SimpleNamespace
 from typing import Literal, Protocol
 
 import structlog
-from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.processors import format_exc_info
-from structlog.typing import FilteringBoundLogger
+from structlog.typing import EventDict, FilteringBoundLogger
 
 from llm_proxy.telemetry.rendering import LEVEL_NAMES, LogFormat, Renderer
 
 LogLevel = Literal["debug", "info", "warn", "error"]
+
+_request_id: ContextVar[str | None] = ContextVar("llm_proxy_request_id", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def configure_logging(config: LogConfig) -> None:
     target = SimpleNamespace(**dict.fromkeys(LEVEL_NAMES, output.write))
     renderer = Renderer(config.service, config.environment, config.format)
     structlog.configure(
-        processors=[merge_contextvars, format_exc_info, renderer],
+        processors=[_add_request_id, format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: target,
         cache_logger_on_first_use=False,
@@ -93,16 +95,29 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return logger
 
 
-def request_context(request_id: str) -> AbstractContextManager[None]:
-    """Put a request's id into every line written inside a ``with`` block.
+class request_context:  # noqa: N801 - used like a function, as in contextlib
+    """Puts a request's id into every line written inside a ``with`` block.
+
+    One variable of its own, because structlog's walk over all context variables would
+    cost more than the rest of a line.
 
     Args:
         request_id: The id the caller is told; tasks started inside inherit it.
-
-    Returns:
-        The context manager.
     """
-    return bound_contextvars(requestId=request_id)
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+
+    def __enter__(self) -> None:
+        self._token = _request_id.set(self._request_id)
+
+    def __exit__(self, *_: object) -> None:
+        _request_id.reset(self._token)
+
+
+def _add_request_id(_: object, __: str, event: EventDict) -> EventDict:
+    event.setdefault("requestId", _request_id.get())
+    return event
 
 
 def _quieten_libraries() -> None:

@@ -1,0 +1,17 @@
+"""How requests reach upstreams: httpx's types over a connection pool of our own."""
+
+from llm_proxy.transport.client import (
+    BodyTooLargeError,
+    UpstreamClient,
+    raw_body,
+    read_body,
+)
+from llm_proxy.transport.pool import PoolTransport
+
+__all__ = [
+    "BodyTooLargeError",
+    "PoolTransport",
+    "UpstreamClient",
+    "raw_body",
+    "read_body",
+]

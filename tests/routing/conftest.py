@@ -1,0 +1,107 @@
+"""Providers that do as they are told, and a clock for waits that nobody waits for."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+
+import pytest
+
+from llm_proxy.errors import ProviderNotConfiguredError
+from llm_proxy.providers import LLMProvider
+from llm_proxy.routing import Backoff, Health, Router
+from llm_proxy.types import ChatRequest, ChatResponse, Chunk, Usage
+
+FOREVER = object()
+"""In place of an answer or of a piece of one: silence."""
+
+
+class ScriptedProvider(LLMProvider):
+    """Answers each call with the next of its outcomes, the last one for good.
+
+    An outcome is the text of an answer, an error, `FOREVER`, or, for streams, a tuple
+    of those.
+    """
+
+    def __init__(self, *outcomes: object) -> None:
+        super().__init__("scripted")
+        self.calls = 0
+        self.closed = 0
+        self._outcomes = outcomes
+
+    def _next(self) -> object:
+        self.calls += 1
+        return self._outcomes[min(self.calls, len(self._outcomes)) - 1]
+
+    async def complete(self, request: ChatRequest) -> ChatResponse:
+        return ChatResponse(await _say(self._next()), "scripted-1", "stop", Usage())
+
+    async def stream(
+        self, request: ChatRequest
+    ) -> AsyncGenerator[Sequence[Chunk], None]:
+        outcome = self._next()
+        try:
+            for piece in outcome if isinstance(outcome, tuple) else (outcome,):
+                yield [Chunk(await _say(piece))]
+        finally:
+            self.closed += 1
+
+
+async def _say(piece: object) -> str:
+    if isinstance(piece, Exception):
+        raise piece
+    if piece is FOREVER:
+        await asyncio.Event().wait()
+    return str(piece)
+
+
+class ScriptedFactory:
+    """Stands in for the `ProviderFactory`: providers by name."""
+
+    def __init__(self, **providers: LLMProvider) -> None:
+        self._providers = providers
+
+    def get_provider(self, name: str, model: str) -> LLMProvider:
+        try:
+            return self._providers[name]
+        except KeyError:
+            raise ProviderNotConfiguredError from None
+
+
+class Waits(list[float]):
+    """The seconds that were asked for; nobody waits for them."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits()
+
+
+@pytest.fixture
+def scripted() -> type[ScriptedProvider]:
+    return ScriptedProvider
+
+
+@pytest.fixture
+def forever() -> object:
+    return FOREVER
+
+
+@pytest.fixture
+def router(waits) -> Iterator[Callable[..., Router]]:
+    """Makes routers over scripted providers, without a breaker unless told."""
+
+    def router(
+        health: Health | None = None,
+        backoff: Backoff | None = None,
+        **providers: LLMProvider,
+    ) -> Router:
+        return Router(
+            ScriptedFactory(**providers),
+            health or Health(failures=0, cooldown_seconds=30),
+            backoff or Backoff(),
+            waits.sleep,
+        )
+
+    return router

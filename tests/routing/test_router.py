@@ -1,0 +1,510 @@
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from llm_proxy.errors import (
+    APIError,
+    InvalidInputError,
+    LLMAPIError,
+    LLMBadResponseError,
+    LLMConnectionError,
+    LLMConnectionLostError,
+    LLMContentFilteredError,
+    LLMCoolingDownError,
+    LLMCredentialsError,
+    LLMQuotaExhaustedError,
+    LLMRateLimitedError,
+    LLMStreamBrokenError,
+    LLMTimeoutError,
+    LLMUnavailableError,
+    PromptTooLongError,
+    ProviderNotConfiguredError,
+    RequestRejectedError,
+    UnsupportedModelError,
+)
+from llm_proxy.routing import Backoff, Health, Route, Target
+from llm_proxy.types import ChatRequest, Chunk, Message
+
+QUESTION = ChatRequest(messages=(Message("user", "Hello"),))
+FIRST, SECOND, THIRD = (Target(name, "m") for name in ("first", "second", "third"))
+
+
+def route(
+    *targets: Target,
+    attempts: int = 3,
+    deadline: float = 100,
+    first_token: float | None = None,
+) -> Route:
+    return Route(targets or (FIRST,), attempts, deadline, first_token)
+
+
+async def complete(router, where: Route) -> str:
+    return (await router.complete(where, QUESTION)).response.text
+
+
+async def stream(router, where: Route) -> str:
+    opened = await router.stream(where, QUESTION)
+    rest = [batch async for batch in opened.rest]
+    return "".join(chunk.text for batch in [opened.first, *rest] for chunk in batch)
+
+
+BOTH_CALLS = pytest.mark.parametrize("call", [complete, stream])
+
+
+@BOTH_CALLS
+async def test_a_good_answer_needs_one_attempt(router, scripted, waits, call):
+    provider = scripted("Hi")
+
+    assert await call(router(first=provider), route()) == "Hi"
+    assert (provider.calls, waits) == (1, [])
+
+
+async def test_the_reply_says_who_gave_it(router, scripted):
+    both = router(first=scripted(LLMUnavailableError()), second=scripted("Hi", "Ho"))
+    where = route(FIRST, SECOND, attempts=1)
+
+    reply = await both.complete(where, QUESTION)
+    assert (reply.target, reply.response.model) == (SECOND, "scripted-1")
+    assert (await both.stream(where, QUESTION)).target == SECOND
+
+
+class TestRetries:
+    @BOTH_CALLS
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            LLMConnectionError,
+            LLMConnectionLostError,
+            LLMUnavailableError,
+            LLMRateLimitedError,
+        ],
+    )
+    async def test_what_may_pass_is_tried_again(self, router, scripted, call, kind):
+        provider = scripted(kind(), kind(), "Hi")
+
+        assert await call(router(first=provider), route()) == "Hi"
+        assert provider.calls == 3
+
+    @BOTH_CALLS
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            LLMAPIError,
+            LLMTimeoutError,
+            LLMCredentialsError,
+            LLMQuotaExhaustedError,
+            LLMBadResponseError,
+            LLMStreamBrokenError,
+            LLMContentFilteredError,
+            RequestRejectedError,
+            PromptTooLongError,
+            UnsupportedModelError,
+            ProviderNotConfiguredError,
+        ],
+    )
+    async def test_nothing_else_is(self, router, scripted, waits, call, kind):
+        provider = scripted(kind(), "Hi")
+
+        with pytest.raises(kind):
+            await call(router(first=provider), route())
+        assert (provider.calls, waits) == (1, [])
+
+    @BOTH_CALLS
+    async def test_what_turns_hopeless_is_given_up(self, router, scripted, waits, call):
+        provider = scripted(LLMUnavailableError(), LLMCredentialsError(), "Hi")
+
+        with pytest.raises(LLMCredentialsError):
+            await call(router(first=provider), route())
+        assert (provider.calls, len(waits)) == (2, 1)
+
+    @BOTH_CALLS
+    @pytest.mark.parametrize("attempts", [1, 2, 3, 5])
+    async def test_attempts_are_counted(self, router, scripted, waits, call, attempts):
+        provider = scripted(LLMUnavailableError())
+
+        with pytest.raises(LLMUnavailableError):
+            await call(router(first=provider), route(attempts=attempts))
+        assert (provider.calls, len(waits)) == (attempts, attempts - 1)
+
+    async def test_the_last_error_is_raised_with_its_cause(self, router, scripted):
+        cause = ConnectionResetError("reset")
+        last = LLMConnectionLostError(provider="first")
+        last.__cause__ = cause
+        provider = scripted(LLMUnavailableError(), LLMUnavailableError(), last)
+
+        with pytest.raises(LLMConnectionLostError) as caught:
+            await complete(router(first=provider), route())
+        assert caught.value is last
+        assert caught.value.__cause__ is cause
+
+    async def test_every_failed_attempt_is_logged(self, router, scripted):
+        error = LLMRateLimitedError(log_detail="status=429", retry_after_seconds=5)
+        with capture_logs() as lines:
+            await complete(router(first=scripted(error, error, "Hi")), route())
+
+        assert [(line["event"], line["log_level"]) for line in lines] == [
+            ("llm_attempt_failed", "warning")
+        ] * 2
+        wanted = {
+            "provider": "first",
+            "model": "m",
+            "code": "LLM_RATE_LIMITED",
+            "detail": "status=429",
+            "retryAfterSeconds": 5,
+        }
+        assert lines[0].items() >= wanted.items()
+
+
+class TestWaits:
+    async def waits(self, router, scripted, waits, backoff, *errors, deadline=1e6):
+        provider = scripted(*errors, "Hi")
+        where = route(attempts=len(errors) + 1, deadline=deadline)
+        assert await complete(router(backoff=backoff, first=provider), where) == "Hi"
+        return list(waits)
+
+    async def test_they_grow_from_four_to_ten_seconds(self, router, scripted, waits):
+        steps = await self.waits(
+            router,
+            scripted,
+            waits,
+            Backoff(jitter_seconds=0),
+            *[LLMUnavailableError()] * 6,
+        )
+        assert steps == [4, 4, 4, 8, 10, 10]
+
+    async def test_up_to_a_second_is_added_at_random(self, router, scripted, waits):
+        steps = await self.waits(
+            router, scripted, waits, None, *[LLMUnavailableError()] * 40
+        )
+        assert all(4 <= step <= 11 for step in steps)
+        assert len({round(step % 1, 3) for step in steps}) > 5
+
+    @pytest.mark.parametrize(
+        ("advice", "seconds"), [(0, 0), (0.25, 0.25), (3, 3), (59, 59), (1e20, 60)]
+    )
+    async def test_the_upstreams_advice_goes_before_them_up_to_a_bound(
+        self, router, scripted, waits, advice, seconds
+    ):
+        for kind in (LLMRateLimitedError, LLMUnavailableError):
+            waits.clear()
+            error = kind(retry_after_seconds=advice)
+            assert await self.waits(router, scripted, waits, None, error) == [seconds]
+
+    @BOTH_CALLS
+    async def test_one_that_the_deadline_does_not_allow_ends_the_attempts(
+        self, router, scripted, waits, call
+    ):
+        error = LLMRateLimitedError(retry_after_seconds=30)
+        provider = scripted(error, "Hi")
+
+        with pytest.raises(LLMRateLimitedError) as caught:
+            await call(router(first=provider), route(deadline=29))
+        assert caught.value is error
+        assert (provider.calls, waits) == (1, [])
+
+    async def test_it_leaves_the_time_to_the_next_target(self, router, scripted, waits):
+        first = scripted(LLMRateLimitedError(retry_after_seconds=60))
+        where = route(FIRST, SECOND, deadline=20)
+
+        assert await complete(router(first=first, second=scripted("Hi")), where) == "Hi"
+        assert waits == []
+
+
+class TestDeadline:
+    @BOTH_CALLS
+    async def test_it_cuts_an_attempt_that_hangs(self, router, scripted, forever, call):
+        with pytest.raises(LLMTimeoutError) as caught:
+            await call(router(first=scripted(forever)), route(deadline=0.05))
+        assert isinstance(caught.value.__cause__, TimeoutError)
+        assert caught.value.status == 504
+
+    @BOTH_CALLS
+    async def test_fallbacks_get_none_of_their_own(
+        self, router, scripted, forever, call
+    ):
+        second = scripted("Hi")
+        where = route(FIRST, SECOND, deadline=0.05)
+
+        with pytest.raises(LLMTimeoutError):
+            await call(router(first=scripted(forever), second=second), where)
+        assert second.calls == 0
+
+    async def test_it_closes_the_stream_that_hangs(self, router, scripted, forever):
+        provider = scripted((forever,))
+
+        with pytest.raises(LLMTimeoutError):
+            await stream(router(first=provider), route(deadline=0.05))
+        assert provider.closed == 1
+
+
+class TestFirstToken:
+    @BOTH_CALLS
+    async def test_silence_is_a_time_out_of_the_attempt(
+        self, router, scripted, forever, call
+    ):
+        first, second = scripted(forever), scripted("Hi")
+        where = route(FIRST, SECOND, first_token=0.05)
+
+        assert await call(router(first=first, second=second), where) == "Hi"
+        assert first.calls == 1
+
+    async def test_it_says_whose(self, router, scripted, forever):
+        with pytest.raises(LLMTimeoutError) as caught:
+            await complete(router(first=scripted(forever)), route(first_token=0.05))
+        assert caught.value.provider == "first"
+
+    async def test_chunks_without_text_do_not_count(self, router, scripted, forever):
+        first, second = scripted(("", " ", forever)), scripted(("Hi",))
+        where = route(FIRST, SECOND, first_token=0.05)
+
+        assert await stream(router(first=first, second=second), where) == "Hi"
+        assert first.closed == 1
+
+    async def test_after_the_first_text_it_does_not_bind(self, router, scripted):
+        release = asyncio.Event()
+
+        class Slow(scripted):
+            async def stream(self, request):
+                yield [Chunk("Hel")]
+                await release.wait()
+                yield [Chunk("lo")]
+
+        where = route(first_token=0.05, deadline=0.05)
+        opened = await router(first=Slow("")).stream(where, QUESTION)
+        await asyncio.sleep(0.1)
+        release.set()
+        assert [batch async for batch in opened.rest] == [[Chunk("lo")]]
+
+
+class TestFallbacks:
+    @BOTH_CALLS
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            LLMUnavailableError,
+            LLMRateLimitedError,
+            LLMConnectionError,
+            LLMTimeoutError,
+            LLMCredentialsError,
+            LLMQuotaExhaustedError,
+            LLMBadResponseError,
+            LLMStreamBrokenError,
+            ProviderNotConfiguredError,
+        ],
+    )
+    async def test_they_answer_for_an_upstream_that_cannot(
+        self, router, scripted, call, kind
+    ):
+        all_three = router(
+            first=scripted(kind()), second=scripted(kind()), third=scripted("Hi")
+        )
+        where = route(FIRST, SECOND, THIRD, attempts=2)
+        assert await call(all_three, where) == "Hi"
+
+    async def test_one_that_is_not_set_up_is_passed_over(self, router, scripted):
+        assert (
+            await complete(router(second=scripted("Hi")), route(FIRST, SECOND)) == "Hi"
+        )
+
+    async def test_they_are_asked_in_their_order(self, router, scripted):
+        first, second = scripted(LLMCredentialsError()), scripted("Hi")
+        third = scripted("Ho")
+        all_three = router(first=first, second=second, third=third)
+
+        assert await complete(all_three, route(FIRST, SECOND, THIRD)) == "Hi"
+        assert [each.calls for each in (first, second, third)] == [1, 1, 0]
+
+    async def test_each_gets_all_attempts(self, router, scripted):
+        first, second = scripted(LLMUnavailableError()), scripted(LLMUnavailableError())
+
+        with pytest.raises(LLMUnavailableError):
+            await complete(router(first=first, second=second), route(FIRST, SECOND))
+        assert (first.calls, second.calls) == (3, 3)
+
+    @BOTH_CALLS
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            InvalidInputError,
+            RequestRejectedError,
+            PromptTooLongError,
+            UnsupportedModelError,
+            LLMContentFilteredError,
+        ],
+    )
+    async def test_a_mistake_or_a_filter_is_not_carried_on(
+        self, router, scripted, call, kind
+    ):
+        second = scripted("Hi")
+
+        with pytest.raises(kind):
+            await call(
+                router(first=scripted(kind()), second=second), route(FIRST, SECOND)
+            )
+        assert second.calls == 0
+
+    async def test_the_last_ones_error_is_raised(self, router, scripted):
+        both = router(
+            first=scripted(LLMCredentialsError()),
+            second=scripted(LLMBadResponseError()),
+        )
+        with pytest.raises(LLMBadResponseError):
+            await complete(both, route(FIRST, SECOND))
+
+    async def test_they_are_logged(self, router, scripted):
+        both = router(first=scripted(LLMCredentialsError()), second=scripted("Hi"))
+        with capture_logs() as lines:
+            await complete(both, route(FIRST, SECOND))
+
+        line = lines[-1]
+        assert (line["event"], line["log_level"]) == ("llm_fallback", "warning")
+        assert (line["provider"], line["code"]) == ("first", "LLM_CREDENTIALS_REJECTED")
+
+
+class TestStreams:
+    async def test_the_first_batch_goes_up_to_the_first_text(self, router, scripted):
+        provider = scripted(("", " ", "Hel", "lo"))
+        opened = await router(first=provider).stream(route(), QUESTION)
+
+        assert opened.first == [Chunk(""), Chunk(" "), Chunk("Hel")]
+        assert [batch async for batch in opened.rest] == [[Chunk("lo")]]
+
+    async def test_what_fails_before_the_first_text_is_tried_again(
+        self, router, scripted
+    ):
+        provider = scripted(("", LLMUnavailableError()), ("Hel", "lo"))
+
+        assert await stream(router(first=provider), route()) == "Hello"
+        assert provider.closed == 2
+
+    async def test_what_fails_later_is_not(self, router, scripted):
+        first, second = scripted(("Hel", LLMUnavailableError())), scripted("Hi")
+        both = router(first=first, second=second)
+        opened = await both.stream(route(FIRST, SECOND), QUESTION)
+
+        with pytest.raises(LLMUnavailableError):
+            await anext(opened.rest)
+        assert (first.calls, second.calls) == (1, 0)
+
+    @pytest.mark.parametrize("pieces", [(), ("",), ("", " \n")])
+    async def test_one_without_text_is_no_answer(self, router, scripted, pieces):
+        with pytest.raises(LLMBadResponseError):
+            await stream(router(first=scripted(pieces)), route())
+
+    async def test_closing_the_rest_closes_the_provider(
+        self, router, scripted, forever
+    ):
+        provider = scripted(("Hel", forever))
+        opened = await router(first=provider).stream(route(), QUESTION)
+        assert provider.closed == 0
+
+        await opened.rest.aclose()
+        assert provider.closed == 1
+
+
+class TestBreaker:
+    @pytest.fixture
+    def now(self):
+        return [0.0]
+
+    @pytest.fixture
+    def health(self, now):
+        return Health(failures=2, cooldown_seconds=30, clock=lambda: now[0])
+
+    async def refused(self, call, router, *targets: Target) -> APIError:
+        with pytest.raises(APIError) as caught:
+            await call(router, route(*targets, attempts=1))
+        return caught.value
+
+    @BOTH_CALLS
+    async def test_it_spares_an_upstream_that_is_down(
+        self, router, scripted, health, now, call
+    ):
+        provider = scripted(LLMUnavailableError(), LLMUnavailableError(), "Hi")
+        guarded = router(health, first=provider)
+        for _ in range(2):
+            assert type(await self.refused(call, guarded)) is LLMUnavailableError
+        assert type(await self.refused(call, guarded)) is LLMCoolingDownError
+        assert provider.calls == 2
+
+        now[0] = 31
+        assert await call(guarded, route()) == "Hi"
+        now[0] = 32
+        assert await call(guarded, route()) == "Hi"
+
+    async def test_it_sends_calls_to_the_fallback_at_once(
+        self, router, scripted, health
+    ):
+        first = scripted(LLMTimeoutError())
+        guarded = router(health, first=first, second=scripted("Hi"))
+        for _ in range(5):
+            assert await complete(guarded, route(FIRST, SECOND)) == "Hi"
+        assert first.calls == 2
+
+    async def test_it_ends_the_attempts_of_the_call_that_opens_it(
+        self, router, scripted, health
+    ):
+        provider = scripted(LLMUnavailableError())
+        with pytest.raises(LLMCoolingDownError):
+            await complete(router(health, first=provider), route(attempts=5))
+        assert provider.calls == 2
+
+    async def test_a_success_closes_it(self, router, scripted, health):
+        error = LLMUnavailableError()
+        guarded = router(health, first=scripted(error, "Hi", error, "Hi"))
+        for _ in range(2):
+            await self.refused(complete, guarded)
+            assert await complete(guarded, route()) == "Hi"
+
+    async def test_a_stream_is_a_success_once_it_has_text(
+        self, router, scripted, health
+    ):
+        error = LLMUnavailableError()
+        guarded = router(health, first=scripted(error, ("H", error), error, "Hi"))
+        for _ in range(3):
+            assert await self.refused(stream, guarded) is error
+        assert await stream(guarded, route()) == "Hi"
+
+    async def test_silence_before_the_first_token_counts(
+        self, router, scripted, health, forever
+    ):
+        provider = scripted(forever)
+        guarded = router(health, first=provider)
+        for _ in range(3):
+            with pytest.raises((LLMTimeoutError, LLMCoolingDownError)):
+                await complete(guarded, route(first_token=0.02))
+        assert provider.calls == 2
+
+
+class TestCancellation:
+    @BOTH_CALLS
+    async def test_it_ends_an_attempt(self, router, scripted, forever, call):
+        provider = scripted(forever)
+        both = router(first=provider, second=scripted("Hi"))
+        task = asyncio.ensure_future(call(both, route(FIRST, SECOND)))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert provider.calls == 1
+        task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    @BOTH_CALLS
+    async def test_it_ends_a_wait(self, router, scripted, waits, monkeypatch, call):
+        waiting = asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(waits, "sleep", sleep)
+        provider = scripted(LLMUnavailableError(), "Hi")
+        task = asyncio.ensure_future(call(router(first=provider), route()))
+        await waiting.wait()
+        task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert provider.calls == 1
