@@ -22,6 +22,8 @@ from llm_proxy.main import create_app
 from llm_proxy.settings import Settings
 
 TOKEN = "test_token"
+OPENAI_KEY = "openai-key"
+ANTHROPIC_KEY = "anthropic-key"
 JOKE = "Why did the model cross the road?"
 
 
@@ -143,8 +145,8 @@ def settings(monkeypatch, tmp_path) -> Callable[..., Settings]:
         values = {
             "environment": "testing",
             "api_token": TOKEN,
-            "openai_api_key": "openai-key",
-            "anthropic_api_key": "anthropic-key",
+            "openai_api_key": OPENAI_KEY,
+            "anthropic_api_key": ANTHROPIC_KEY,
             "retry_attempts": 1,
         }
         return Settings(**values | overrides)

@@ -25,6 +25,7 @@ PACKAGE = ROOT / "src" / "llm_proxy"
 ADDRESS = "http://127.0.0.1:8000"
 TOKEN = "a-token-for-the-examples"  # pragma: allowlist secret
 
+EXAMPLES = ("README.md", "docs/api.md", "docs/examples.md", "docs/development.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = {
     "sh": [shutil.which("sh"), "-c"],
@@ -47,13 +48,13 @@ def section(name: str, title: str) -> str:
 
 
 def examples() -> Iterator[pytest.param]:
-    """Every block that calls the service on this machine, and the block after it."""
-    for name in ("README.md", "docs/api.md", "docs/examples.md"):
+    """Every block that calls a service, and the block after it."""
+    for name in EXAMPLES:
         text = read(name)
         blocks = list(BLOCK.finditer(text))
         for block, output in zip(blocks, [*blocks[1:], None], strict=True):
             language, code = block.groups()
-            if language in COMMANDS and ADDRESS in code:
+            if language in COMMANDS and (ADDRESS in code or "create_app" in code):
                 line = text.count("\n", 0, block.start()) + 1
                 expected = output.groups() if output else None
                 yield pytest.param(language, code, expected, id=f"{name}:{line}")
@@ -203,12 +204,11 @@ def test_picture_of_the_house_shows_every_file():
         for language, body in BLOCK.findall(read("docs/architecture.md"))
         if body.startswith("src/llm_proxy/")
     )
-    folder, shown = "", set()
-    for indent, name in re.findall(r"^( {2,4})(\S+)", tree, re.MULTILINE):
-        if name.endswith("/"):
-            folder = name if len(indent) == 2 else folder + name
-        else:
-            shown.add(name if len(indent) == 2 else folder + name)
+    path, shown = [], set()
+    for indent, name in re.findall(r"^((?:  )+)(\S+)", tree, re.MULTILINE):
+        path[len(indent) // 2 - 1 :] = [name]
+        if not name.endswith("/"):
+            shown.add("".join(path))
     files = {
         str(file.relative_to(PACKAGE))
         for file in PACKAGE.rglob("*.py")

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     )
     """Where the service runs; staging and production accept no weak settings."""
     debug: bool = False
-    """Development aids; refused in staging and production."""
+    """Logs `debug` lines in development; refused in staging and production."""
     service_name: str = "llm-proxy"
     """The name of this service in logs and in the id of its AWS secret."""
     host: str = "127.0.0.1"
@@ -117,9 +117,9 @@ class Settings(BaseSettings):
     connect_timeout: Seconds = 5.0
     """Seconds to connect to a provider."""
     request_deadline: Seconds = 120.0
-    """Seconds for all attempts and waits of one call."""
+    """Seconds for all attempts and waits of one call; of a stream, to its first text."""
     stream_deadline: Seconds = 600.0
-    """Seconds for all attempts and waits of one streamed call."""
+    """Seconds for a streamed answer as a whole."""
     retry_attempts: int = Field(default=3, ge=1, le=10)
     """Attempts per call, the first one included."""
     retry_multiplier: Wait = 1.0
@@ -208,10 +208,10 @@ class Settings(BaseSettings):
 
     @property
     def effective_log_level(self) -> Literal["debug", "info", "warn", "error"]:
-        """The log level, without ``debug`` outside development."""
-        if self.log_level == "debug" and self.environment != "development":
-            return "info"
-        return self.log_level
+        """The log level: ``debug`` only in development, where `debug` brings it."""
+        if self.environment == "development":
+            return "debug" if self.debug else self.log_level
+        return "info" if self.log_level == "debug" else self.log_level
 
     @property
     def effective_log_format(self) -> Literal["json", "text"]:

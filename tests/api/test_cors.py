@@ -1,7 +1,7 @@
 import pytest
 
 SHEET = "https://sheet.example"
-STRONG = "Zq3vT8xW1nB6yK0pL5sD9fG2hJ7mC4rE"
+STRONG = "as-long-and-mixed-as-production-wants"
 HOSTED = {"environment": "production", "api_token": STRONG}
 
 

@@ -11,6 +11,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 PROMISED_SECONDS = 2
+ANY_KEY = "any"
 
 
 class Sandbox:
@@ -44,6 +45,7 @@ def service(start, sandbox_url):
         PORT="0",
         LLM_PROVIDER="sandbox",
         SANDBOX_BASE_URL=f"{sandbox_url}/v1",
+        SANDBOX_API_KEY=ANY_KEY,
         SANDBOX_MODEL="fault-hang",
     )
 
@@ -60,6 +62,15 @@ def request(path, body):
 def chat(model, stream):
     body = {"provider": "sandbox", "model": model, "prompt": "Hello", "stream": stream}
     return request("/chat", body)
+
+
+def await_lines(service, start):
+    """The lines of the log up to the one that ends the request."""
+    for _ in range(500):
+        if '"message":"request"' in (log := service.log[start:]):
+            return [json.loads(line) for line in log.splitlines()]
+        time.sleep(0.02)
+    pytest.fail(f"the request has not ended: {log}")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +106,7 @@ def test_a_caller_who_hangs_up_stops_the_upstream(service, sandbox_url, sent, aw
     sandbox.await_count("aborted", aborted + 1, PROMISED_SECONDS)
     sandbox.await_count("open", 0, PROMISED_SECONDS)
 
-    lines = [json.loads(line) for line in service.log[log:].splitlines()]
+    lines = await_lines(service, log)
     [call] = [line for line in lines if line["message"] == "llm_call"]
     assert call["success"] is False
     [access] = [line for line in lines if line["message"] == "request"]

@@ -8,6 +8,7 @@ import pytest
 CHAT = {"provider": "openai", "model": "gpt-4", "prompt": "PROMPT-MARKER"}
 JSON = {"content-type": "application/json"}
 TOKEN = "TOKEN-MARKER"
+KEY = "KEY-MARKER"
 SAID = {
     "custom": "ANSWER-MARKER",
     "summary": "ANSWER-MARKER",
@@ -85,8 +86,8 @@ async def test_no_line_holds_a_prompt_an_answer_or_a_key(
 ):
     app = build(
         api_token=f"excel:{TOKEN}",
-        openai_api_key="KEY-MARKER",
-        anthropic_api_key="KEY-MARKER",
+        openai_api_key=KEY,
+        anthropic_api_key=KEY,
         log_format=format,
         log_level="debug",
         environment="development",

@@ -8,7 +8,8 @@ import pytest
 
 FIELDS = {"timestamp", "level", "message", "requestId", "service", "environment"}
 TEXT_LINE = re.compile(
-    r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[(INFO|WARN|ERROR)\] \[[\w.]+\] \[[\w.-]+\] - "
+    r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[(INFO|WARN|ERROR)\]"
+    r" \[[\w.]+\] \[[\w.-]+\] - "
 )
 
 
@@ -147,9 +148,7 @@ async def test_a_missing_key_is_named_to_operators(client, logs):
     assert line["detail"] == "ANTHROPIC_API_KEY is not set"
 
 
-async def test_requests_at_the_same_time_keep_their_ids_apart(
-    client, upstream, logs
-):
+async def test_requests_at_the_same_time_keep_their_ids_apart(client, upstream, logs):
     together = asyncio.Barrier(5)
 
     async def answer(request):

@@ -1,8 +1,8 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-STRONG = "Zq3vT8xW1nB6yK0pL5sD9fG2hJ7mC4rE"
-SCRAPER = "scraper-Zq3vT8xW1nB6yK0pL5sD9fG2hJ7mC4rE"
+STRONG = "as-long-and-mixed-as-production-wants"
+SCRAPER = "another-one-for-the-program-that-scrapes"
 HOSTED = {"environment": "production", "api_token": STRONG, "metrics_token": SCRAPER}
 
 

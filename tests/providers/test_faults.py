@@ -205,7 +205,7 @@ class TestRetryAfter:
             ("7", 7),
             (" 7 ", 7),
             ("1.5", 1.5),
-            ("1e20", 1e20),
+            ("1e20", 3600),
             ("-1", None),
             ("nan", None),
             ("inf", None),
@@ -248,16 +248,16 @@ class TestRetryAfter:
     def test_no_text_raises_or_gives_anything_but_seconds(self, text):
         headers = httpx.Headers([(b"retry-after", text.encode())], encoding="utf-8")
         seconds = read_retry_after(headers)
-        assert seconds is None or 0 <= seconds < float("inf")
+        assert seconds is None or 0 <= seconds <= 3600
 
     @given(st.floats() | st.integers())
     def test_no_number_does_either(self, number):
         for name in ("retry-after", "retry-after-ms"):
             seconds = read_retry_after(httpx.Headers({name: str(number)}))
-            assert seconds is None or 0 <= seconds < float("inf")
+            assert seconds is None or 0 <= seconds <= 3600
 
     @given(st.dates(), st.times(), st.integers(-9999, 9999))
     def test_no_date_does_either(self, date, time, zone):
         value = f"{date:%a, %d %b} {date.year} {time:%H:%M:%S} {zone:+05d}"
         seconds = read_retry_after(httpx.Headers({"retry-after": value}))
-        assert seconds is None or 0 <= seconds < float("inf")
+        assert seconds is None or 0 <= seconds <= 3600

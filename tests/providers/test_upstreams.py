@@ -51,7 +51,7 @@ FAULTS: dict[str, tuple[type[APIError] | None, type[APIError] | None]] = {
     "fault-no-response": (LLMConnectionLostError,) * 2,
     "fault-hang": (LLMTimeoutError,) * 2,
     "fault-stalled": (LLMTimeoutError,) * 2,
-    "fault-cut": (LLMConnectionLostError, LLMStreamBrokenError),
+    "fault-cut": (LLMStreamBrokenError, LLMStreamBrokenError),
     "fault-no-finish": (None, LLMStreamBrokenError),
     "fault-malformed": (LLMBadResponseError, LLMStreamBrokenError),
     "fault-first-event-error": (None, LLMUnavailableError),

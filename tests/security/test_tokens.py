@@ -6,9 +6,7 @@ from llm_proxy.types import Principal
 STORE = SettingsTokenStore({"excel": "token-1", "mail": "token-2"})
 
 
-@pytest.mark.parametrize(
-    ("token", "name"), [("token-1", "excel"), ("token-2", "mail")]
-)
+@pytest.mark.parametrize(("token", "name"), [("token-1", "excel"), ("token-2", "mail")])
 def test_a_token_belongs_to_its_name(token, name):
     assert STORE.find(token) == Principal(name)
 

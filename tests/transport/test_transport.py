@@ -130,7 +130,9 @@ async def test_a_plain_port_spoken_to_in_tls_means_never_connected():
             await client.send(request(url.replace("http://", "https://"), connect=0.2))
 
 
-@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 200 OK\r\ncont", b"nonsense\r\n\r\n"])
+@pytest.mark.parametrize(
+    "reply", [b"", b"HTTP/1.1 200 OK\r\ncont", b"nonsense\r\n\r\n"]
+)
 async def test_no_head_means_connected_and_lost(reply):
     async with running(Upstream(reply)) as (client, url):
         with pytest.raises(httpx.RemoteProtocolError):

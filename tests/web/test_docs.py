@@ -26,9 +26,8 @@ async def test_the_policy_of_the_page_is_as_strict_as_it_can_be(client):
     assert policy == {
         "default-src": "'none'",
         "script-src": "'self'",
-        "style-src": "'self' 'unsafe-inline'",
+        "style-src": "'self'",
         "img-src": "'self' data:",
-        "font-src": "'self'",
         "connect-src": "'self'",
         "base-uri": "'none'",
         "form-action": "'none'",

@@ -15,7 +15,8 @@ STOP = {"type": "message_stop"}
 
 
 def delta(text):
-    return {"type": "content_block_delta", "delta": {"type": "text_delta", "text": text}}
+    piece = {"type": "text_delta", "text": text}
+    return {"type": "content_block_delta", "delta": piece}
 
 
 def ending(reason="end_turn", **usage):
@@ -97,7 +98,8 @@ def test_stop_reasons_are_read(theirs, ours):
 
 
 @pytest.mark.parametrize(
-    "usage", [{"input_tokens": -5}, {"output_tokens": 1e18}, {"input_tokens": "5"}, None]
+    "usage",
+    [{"input_tokens": -5}, {"output_tokens": 1e18}, {"input_tokens": "5"}, None],
 )
 def test_nonsense_is_no_usage(usage):
     assert decode({"content": [], "usage": usage}).usage == Usage()

@@ -56,7 +56,11 @@ def test_any_bytes_give_the_same_events_cut_or_whole(data, cut):
 )
 def test_lines_and_events_are_bounded(stream):
     decoder = SSEDecoder(max_event_bytes=64)
-    with pytest.raises(EventTooLargeError):
+
+    def feed_all():
         for start in range(0, len(stream), 8):
             decoder.feed(stream[start : start + 8])
         decoder.feed(b"\n\n")
+
+    with pytest.raises(EventTooLargeError):
+        feed_all()

@@ -2,6 +2,7 @@
 
 import asyncio
 from types import TracebackType
+from typing import cast
 
 from starlette.types import Receive
 
@@ -24,7 +25,8 @@ class Connected:
         self._hung_up = False
 
     async def __aenter__(self) -> None:
-        self._task = asyncio.current_task()
+        # A coroutine always runs in a task.
+        self._task = cast("asyncio.Task[object]", asyncio.current_task())
         self._watcher = asyncio.create_task(self._watch())
 
     async def __aexit__(
@@ -34,20 +36,13 @@ class Connected:
         traceback: TracebackType | None,
     ) -> None:
         self._watcher.cancel()
-        if not self._hung_up or self._task is None:
-            return
-        if kind is None:
-            # The cancellation came when the work was already done and waits for us.
-            try:
-                await asyncio.sleep(0)
-            except asyncio.CancelledError:
-                self._task.uncancel()
-        elif kind is asyncio.CancelledError and self._task.uncancel() == 0:
+        by_caller = self._hung_up and kind is asyncio.CancelledError
+        # Somebody else may have cancelled the task as well.
+        if by_caller and self._task.uncancel() == 0:
             raise ClientDisconnectedError from None
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._hung_up = True
-        if self._task is not None:
-            self._task.cancel()
+        self._task.cancel()

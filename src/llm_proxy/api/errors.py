@@ -117,9 +117,8 @@ def install_error_handlers(app: FastAPI, admission: Admission) -> None:
         admission: Counts requests that reached no route.
     """
 
-    async def api_error(request: Request, error: Exception) -> Response:
-        if not isinstance(error, APIError):
-            raise error
+    @app.exception_handler(APIError)
+    async def api_error(request: Request, error: APIError) -> Response:
         if error.status >= 500:
             _log.error(
                 error.code,
@@ -129,9 +128,9 @@ def install_error_handlers(app: FastAPI, admission: Admission) -> None:
             )
         return error_response(error, request.scope)
 
-    async def http_error(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            raise error
+    @app.exception_handler(HTTPException)
+    @app.exception_handler(SlowAPIRateLimitExceeded)
+    async def http_error(request: Request, error: HTTPException) -> Response:
         kind = _BY_STATUS.get(error.status_code, InternalError)
         try:
             # Requests that reach no route are counted nowhere else.
@@ -143,15 +142,11 @@ def install_error_handlers(app: FastAPI, admission: Admission) -> None:
             response.headers["allow"] = error.headers["Allow"]
         return response
 
-    async def validation_error(request: Request, error: Exception) -> Response:
-        if not isinstance(error, RequestValidationError):
-            raise error
+    @app.exception_handler(RequestValidationError)
+    async def validation_error(
+        request: Request, error: RequestValidationError
+    ) -> Response:
         return error_response(describe(error), request.scope)
-
-    app.add_exception_handler(APIError, api_error)
-    app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(SlowAPIRateLimitExceeded, http_error)
-    app.add_exception_handler(RequestValidationError, validation_error)
 
 
 class FaultBoundary:

@@ -36,8 +36,8 @@ class RateLimits:
     """Counts requests in the exact moving windows of slowapi's limiter.
 
     slowapi's own decorators count after validation, cannot tell our tokens apart and
-    answer in their own words (SEED-REQUIREMENTS TRAP-05 to 08), so its storage is asked
-    directly, in front of everything else.
+    answer in their own words, so its storage is asked directly, in front of everything
+    else.
 
     Args:
         settings: Give the numbers.

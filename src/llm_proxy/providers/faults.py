@@ -28,6 +28,8 @@ _TOO_LONG = re.compile(
     r"too many (input )?tokens",
     re.IGNORECASE,
 )
+# No upstream means more, and callers are told what upstreams say.
+_MAX_WAIT_SECONDS = 3600.0
 _QUOTA_CODES = ("insufficient_quota", "billing", "spend_limit")
 # How Anthropic, xAI and Gemini begin a 400 that is about the operator's account.
 _NO_CREDIT = re.compile(r"your credit balance is too low", re.IGNORECASE)
@@ -134,8 +136,13 @@ def read_retry_after(headers: httpx.Headers) -> float | None:
             (seconds, or an HTTP date: RFC 9110, 10.2.3).
 
     Returns:
-        Seconds, not negative; None if it does not say or makes no sense.
+        0 to 3600 seconds; None if it does not say or makes no sense.
     """
+    seconds = _read_wait(headers)
+    return None if seconds is None else min(max(0.0, seconds), _MAX_WAIT_SECONDS)
+
+
+def _read_wait(headers: httpx.Headers) -> float | None:
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
@@ -149,7 +156,7 @@ def read_retry_after(headers: httpx.Headers) -> float | None:
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    return (when - datetime.now(UTC)).total_seconds()
 
 
 def _number(value: str | None) -> float | None:

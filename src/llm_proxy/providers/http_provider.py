@@ -204,8 +204,13 @@ class HTTPProvider(LLMProvider):
         try:
             body = await read_body(response, connection.max_body_bytes)
             answer = connection.dialect.decode_response(body)
-        except httpx.TransportError as error:
+        except httpx.TimeoutException as error:
             raise from_transport(error, connection.name) from error
+        except httpx.TransportError as error:
+            # The answer was made and is paid for: asking again would pay twice.
+            raise LLMStreamBrokenError(
+                provider=connection.name, log_detail=type(error).__name__
+            ) from error
         except BodyTooLargeError as error:
             raise self._bad_response("the body is too large") from error
         except UpstreamFaultError as fault:

@@ -22,7 +22,7 @@ _MAX_ANSWER_TOKENS = 512
 _TEMPERATURE = 0.2
 _TOP_P = 0.9
 # Without it the model falls into loops, above all in other languages than English.
-_REPEAT_PENALTY = 1.1
+_REPEAT_PENALTY = 1.05
 _HEALTH_SECONDS = 10
 
 

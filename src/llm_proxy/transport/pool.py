@@ -13,15 +13,22 @@ import httpx
 
 from llm_proxy.transport.http1 import Connection
 
+# An end that arrived while a connection was idle has been seen by then, if the loop
+# has run; looking at the socket costs more than the rest of the hand-over.
+_TRUSTED_IDLE_SECONDS = 1.0
+# The responses to HEAD and CONNECT cannot be told apart from others by their bytes.
+_METHODS = frozenset({"DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"})
+
 _Origin = tuple[str, str, int]
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
     """Carries httpx requests over HTTP/1.1 connections that are used again.
 
-    It follows no redirect, keeps no cookie, reads no proxy from the environment and
-    hands out body bytes exactly as they came: nothing is decompressed. Cancelling a
-    call, or closing a response before its end, closes the upstream connection.
+    It follows no redirect, keeps no cookie and hands out body bytes exactly as they
+    came: nothing is decompressed. Proxies from the environment are not supported, nor
+    are credentials in the URL; ``Host`` is always the URL's. Cancelling a call, or
+    closing a response before its end, closes the upstream connection.
 
     Args:
         keepalive_seconds: How long an idle connection is kept.
@@ -40,6 +47,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
         self._max_idle = max_idle
         self._tls = tls
         self._idle: dict[_Origin, deque[Connection]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and return once the response's head has arrived.
@@ -57,6 +66,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
             httpx.ReadTimeout: The upstream was silent for too long.
             httpx.RemoteProtocolError, httpx.ReadError: It was lost on the way.
             httpx.LocalProtocolError: The request cannot be written as HTTP.
+            httpx.UnsupportedProtocol: The URL's scheme is not HTTP.
         """
         timeout = request.extensions.get("timeout") or {}
         message = (_head(request, body := await request.aread()), body)
@@ -76,10 +86,16 @@ class PoolTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close the idle connections."""
-        for connections in self._idle.values():
-            while connections:
-                connections.pop().close()
+        """Close the idle connections; the others close when their response does."""
+        self._is_closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        while self._idle:
+            for connection in self._idle.popitem()[1]:
+                connection.close()
+        # The loop closes the sockets of what was dropped one turn later.
+        await asyncio.sleep(0)
 
     def give_back(self, origin: _Origin, connection: Connection) -> None:
         """Keep a connection for the next request, if it is still good for one.
@@ -88,27 +104,54 @@ class PoolTransport(httpx.AsyncBaseTransport):
             origin: Where it leads.
             connection: Its exchange has ended, in whatever way.
         """
-        idle = self._idle.setdefault(origin, deque())
-        # The oldest stand on the left, and the busiest come from the right.
-        while idle and self._is_stale(idle[0]):
-            idle.popleft().close()
-        if connection.is_reusable and len(idle) < self._max_idle:
-            idle.append(connection)
-        else:
+        if self._is_closed or not connection.is_reusable:
             connection.close()
+            return
+        idle = self._idle.setdefault(origin, deque())
+        if len(idle) >= self._max_idle:
+            connection.close()
+            return
+        idle.append(connection)
+        if self._sweeper is None:
+            self._sweep_later()
 
     def _take(self, origin: _Origin) -> Connection | None:
+        """Take the connection that was used last, so that the others can grow old."""
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
-            if not self._is_stale(connection):
+            age = asyncio.get_running_loop().time() - connection.idle_since
+            if self._is_fresh(connection, age) and not (
+                age > _TRUSTED_IDLE_SECONDS and connection.has_input()
+            ):
                 return connection
             connection.close()
         return None
 
-    def _is_stale(self, connection: Connection) -> bool:
-        age = asyncio.get_running_loop().time() - connection.idle_since
-        return not connection.is_reusable or age > self._keepalive_seconds
+    def _is_fresh(self, connection: Connection, age: float) -> bool:
+        return connection.is_reusable and age <= self._keepalive_seconds
+
+    def _sweep_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sweeper = loop.call_later(self._keepalive_seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long, also at upstreams no longer asked."""
+        self._sweeper = None
+        now = asyncio.get_running_loop().time()
+        for origin, idle in list(self._idle.items()):
+            fresh = deque[Connection]()
+            for connection in idle:
+                if self._is_fresh(connection, now - connection.idle_since):
+                    fresh.append(connection)
+                else:
+                    connection.close()
+            if fresh:
+                self._idle[origin] = fresh
+            else:
+                del self._idle[origin]
+        if self._idle:
+            self._sweep_later()
 
     async def _connect(self, origin: _Origin, seconds: float | None) -> Connection:
         scheme, host, port = origin
@@ -126,7 +169,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
                 )
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
-        except OSError as error:
+        except (OSError, UnicodeError, OverflowError) as error:
+            # The latter two are a host and a port that cannot be looked up.
             raise httpx.ConnectError(type(error).__name__) from error
         return connection
 
@@ -141,9 +185,15 @@ class _Body(httpx.AsyncByteStream):
         self._origin = origin
         self._connection: Connection | None = connection
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while self._connection is not None and (data := await self._connection.read()):
-            yield data
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._connection is None:
+            raise httpx.StreamClosed
+        if data := await self._connection.read():
+            return data
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         if self._connection is not None:
@@ -153,11 +203,14 @@ class _Body(httpx.AsyncByteStream):
 
 def _origin(url: httpx.URL) -> _Origin:
     default = 443 if url.scheme == "https" else 80
-    return url.scheme, url.host, url.port or default
+    # The raw host is the one with A-labels, of which TLS and DNS agree.
+    return url.scheme, url.raw_host.decode("ascii"), url.port or default
 
 
 def _head(request: httpx.Request, body: bytes) -> bytes:
     """Write the request line and the header fields (RFC 9112, 3 and 5)."""
+    if request.method not in _METHODS:
+        raise httpx.LocalProtocolError("the method is not supported")
     url = request.url
     lines = [
         b"%b %b HTTP/1.1" % (request.method.encode("ascii"), url.raw_path),
@@ -168,6 +221,11 @@ def _head(request: httpx.Request, body: bytes) -> bytes:
         if name.lower() not in (b"host", b"content-length", b"transfer-encoding"):
             lines.append(name + b": " + value)
     head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
-        raise httpx.LocalProtocolError("a header field has a line end in it")
+    line_ends = len(lines) - 1
+    if (
+        head.count(b"\n") != line_ends
+        or head.count(b"\r") != line_ends
+        or b"\0" in head
+    ):
+        raise httpx.LocalProtocolError("a header field has a line end or NUL in it")
     return head + b"\r\n\r\n"

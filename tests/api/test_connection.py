@@ -1,0 +1,69 @@
+import asyncio
+
+import pytest
+
+from llm_proxy.api.connection import ClientDisconnectedError, Connected
+
+
+def reporting(*types):
+    """A channel that reports these messages and then stays silent."""
+    messages = iter(types)
+
+    async def receive():
+        for type in messages:
+            return {"type": type}
+        return await asyncio.Event().wait()
+
+    return receive
+
+
+async def test_work_for_a_caller_who_stays_is_done():
+    async with Connected(reporting("http.request")):
+        await asyncio.sleep(0.01)
+
+
+async def test_work_for_a_caller_who_leaves_is_cancelled():
+    async def work():
+        async with Connected(reporting("http.request", "http.disconnect")):
+            await asyncio.Event().wait()
+
+    with pytest.raises(ClientDisconnectedError):
+        await work()
+    assert asyncio.current_task().cancelling() == 0
+
+
+@pytest.mark.parametrize("types", [(), ("http.disconnect",)], ids=["stays", "leaves"])
+async def test_a_cancellation_by_others_stays_one(types):
+    working = asyncio.Event()
+
+    async def work():
+        async with Connected(reporting(*types)):
+            # A caller who leaves is noticed before the other one cancels.
+            working.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await working.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_of_the_work_stays_one():
+    with pytest.raises(ValueError, match="no use"):
+        async with Connected(reporting()):
+            raise ValueError("no use")
+
+
+async def test_nobody_watches_after_the_work():
+    watched = asyncio.Event()
+
+    async def receive():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            watched.set()
+
+    async with Connected(receive):
+        await asyncio.sleep(0)
+    await asyncio.wait_for(watched.wait(), 10)
