@@ -115,7 +115,7 @@ class TestConfigCheck:
             ({"LLM_FALLBACK_PROVIDER": "groq"}, ["LLM_FALLBACK_PROVIDER: The provi"]),
             ({"ENVIRONMENT": "production"}, ["API_TOKEN: item 1 is shorter than 32"]),
             ({"CONFIG_FILE": "missing.yaml"}, ["missing.yaml: No such file"]),
-            ({"PROMPT_TEMPLATES_DIR": "missing"}, [""]),
+            ({"PROMPT_TEMPLATES_DIR": "missing"}, ["missing: the templates directory"]),
         ],
     )
     def test_every_problem_is_a_line(self, run, variables, problems):

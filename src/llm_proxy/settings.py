@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     connect_timeout: Seconds = 5.0
     """Seconds to connect to a provider."""
     request_deadline: Seconds = 120.0
-    """Seconds for all attempts and waits of one call; of a stream, to its first text."""
+    """Seconds for all attempts and waits of one call; a stream, to its first text."""
     stream_deadline: Seconds = 600.0
     """Seconds for a streamed answer as a whole."""
     retry_attempts: int = Field(default=3, ge=1, le=10)

@@ -13,6 +13,7 @@ from llm_proxy.errors import (
     LLMCredentialsError,
     LLMQuotaExhaustedError,
     LLMRateLimitedError,
+    LLMStreamBrokenError,
     LLMTimeoutError,
     LLMUnavailableError,
     PromptTooLongError,
@@ -256,15 +257,25 @@ class TestErrors:
         assert caught.value.provider == vendor
 
     @BOTH
+    @pytest.mark.parametrize(
+        ("failure", "kind"),
+        [
+            # It was made and will be billed, so it is not one that was never begun.
+            (httpx.RemoteProtocolError("cut"), LLMStreamBrokenError),
+            (httpx.ReadError("reset"), LLMStreamBrokenError),
+            (httpx.ReadTimeout("stalled"), LLMTimeoutError),
+        ],
+    )
     async def test_an_answer_that_breaks_off_is_told_with_its_cause(
-        self, provider_of, vendor
+        self, provider_of, vendor, failure, kind
     ):
         async def body():
             yield b'{"choices'
-            raise httpx.RemoteProtocolError("gone")
+            raise failure
 
         headers = {"content-type": "application/json"}
         answer = httpx.Response(200, headers=headers, content=body())
-        with pytest.raises(LLMConnectionLostError) as caught:
+        with pytest.raises(kind) as caught:
             await provider_of(vendor, answer).complete(QUESTION)
-        assert isinstance(caught.value.__cause__, httpx.RemoteProtocolError)
+        assert type(caught.value) is kind
+        assert caught.value.__cause__ is failure

@@ -74,7 +74,8 @@ class Admission:
         self._authenticate(request, self._scrape_tokens)
 
     def _authenticate(self, request: Request, tokens: TokenStore) -> Principal:
-        client = f"address:{request.state.client_ip}"
+        state = request.scope["state"]
+        client = f"address:{state['client_ip']}"
         if standing := self._rates.is_exhausted("auth_failure", client):
             raise AuthenticationThrottledError(retry_after_seconds=_wait(standing))
         try:
@@ -92,12 +93,12 @@ class Admission:
             self._rates.count("auth_failure", client)
             _log.warning(
                 "auth_failed",
-                client_ip=request.state.client_ip,
+                client_ip=state["client_ip"],
                 path=request.scope["path"],
                 reason="missing" if token is None else "unknown",
             )
             raise AuthenticationError
-        request.state.principal = principal.name
+        state["principal"] = principal.name
         return principal
 
     def admit_anyone(self, request: Request, scope: Scope) -> None:
@@ -110,16 +111,17 @@ class Admission:
         Raises:
             RateLimitExceeded: The address has used up the limit.
         """
-        self._count(request, scope, f"address:{request.state.client_ip}")
+        self._count(request, scope, f"address:{request.scope['state']['client_ip']}")
 
     def _count(self, request: Request, scope: Scope, client: str) -> None:
         standing = self._rates.count(scope, client)
         if standing is None:
             return
-        known = getattr(request.state, "standing", None)
+        state = request.scope["state"]
+        known = state.get("standing")
         # Callers are told of the limit that they will meet first.
         if known is None or standing.remaining <= known.remaining:
-            request.state.standing = standing
+            state["standing"] = standing
         if standing.exceeded:
             raise RateLimitExceeded(retry_after_seconds=_wait(standing))
 

@@ -38,7 +38,7 @@ async def read_model(request: Request, model: type[Model]) -> Model:
         InvalidInputError: It is not what the model wants.
     """
     settings: Settings = request.app.state.settings
-    _check_type(request)
+    _check_head(request, settings.max_body_bytes)
     body = await _read(request, settings.max_body_bytes)
     try:
         value = orjson.loads(body)
@@ -50,19 +50,27 @@ async def read_model(request: Request, model: type[Model]) -> Model:
         raise describe(error) from error
 
 
-def _check_type(request: Request) -> None:
-    content_type = request.headers.get("content-type", "")
-    essence = content_type.partition(";")[0].strip().lower()
-    if essence != "application/json" and not essence.endswith("+json"):
+def _check_head(request: Request, max_bytes: int) -> None:
+    """Refuse by its head a body that would be refused later."""
+    content_type = b""
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise UnsupportedMediaTypeError
+        elif name == b"content-length" and _too_many(value, max_bytes):
+            raise PayloadTooLargeError
+    essence = content_type.partition(b";")[0].strip().lower()
+    if essence != b"application/json" and not essence.endswith(b"+json"):
         raise UnsupportedMediaTypeError
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaTypeError
+
+
+def _too_many(length: bytes, max_bytes: int) -> bool:
+    # It may have 5000 digits, which `int` refuses to read.
+    return length.isdigit() and (len(length) > 15 or int(length) > max_bytes)
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise PayloadTooLargeError
     parts: list[bytes] = []
     size = 0
     more = True

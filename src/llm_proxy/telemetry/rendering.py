@@ -93,7 +93,7 @@ def _encode_text(line: dict[str, Any]) -> bytes:
     extras = (
         f" {name}={_printable(value)}"
         for name, value in line.items()
-        if name not in _NOT_EXTRA
+        if name not in _NOT_EXTRA and value is not None
     )
     # Indented, so that no line of a traceback can pass for a line of the log.
     traceback = (

@@ -71,7 +71,14 @@ class Model:
 
 
 def well_behaved(exchange: Exchange) -> Reply:
-    """Give the answer, as it is."""
+    """Give the answer, as it is.
+
+    Args:
+        exchange: What was asked.
+
+    Returns:
+        The whole answer.
+    """
     return exchange.reply(exchange.answer)
 
 
