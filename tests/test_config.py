@@ -139,8 +139,7 @@ class TestProblems:
             ),
             (
                 "models: {a: {deployments: [{model: a/b}], timeouts: {idle: 1}}}",
-                "models.a.timeouts.idle: unknown key;"
-                " known: first_token, total",
+                "models.a.timeouts.idle: unknown key; known: first_token, total",
             ),
             (
                 "providers: {a: {baseUrl: x}}",

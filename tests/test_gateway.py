@@ -86,6 +86,13 @@ class TestChat:
         answer = await answerer.chat(call(answerer))
         assert answer.exchange.target.provider == "anthropic"
 
+    async def test_so_it_is_in_a_stream(self, gateway, upstream):
+        upstream.openai.respond(401)
+        answerer = gateway(llm_fallback_provider="anthropic")
+        live = await answerer.stream(call(answerer))
+        await read(live)
+        assert live.exchange.target.provider == "anthropic"
+
     async def test_personal_data_stays_here(self, gateway, upstream):
         answerer = gateway()
         answer = await answerer.chat(

@@ -181,7 +181,9 @@ class TestProvider:
             machine(OLLAMA_BASE_URL=f"http://127.0.0.1:{port}/v1")
             assert choice(prepare())[0] == "local"
 
-    @pytest.mark.parametrize("url", ["http://[", "nonsense", "http://127.0.0.1:9/"])
+    @pytest.mark.parametrize(
+        "url", ["http://[", "http://host:port", "nonsense", "http://127.0.0.1:9/"]
+    )
     def test_an_address_that_leads_nowhere_is_none(self, machine, url):
         machine(OLLAMA_BASE_URL=url)
         assert choice(prepare())[0] == "local"

@@ -5,7 +5,7 @@ importing this module reads nothing and starts nothing.
 """
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import cache
 
@@ -172,7 +172,7 @@ def _admission(settings: Settings, rates: RateLimits) -> Admission:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
     log = get_logger(__name__)
     log.info(

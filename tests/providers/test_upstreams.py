@@ -247,6 +247,37 @@ async def test_a_connection_is_used_again(make_factory, sandbox, vendor, call):
     assert gate.connections == 1
 
 
+async def test_a_connection_is_used_again_though_its_end_comes_after_the_last_word(
+    make_factory,
+):
+    connections = 0
+    events = (
+        b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}'
+    )
+    chunk = events + b"\n\ndata: [DONE]\n\n"
+
+    async def answer(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        nonlocal connections
+        connections += 1
+        while await reader.read(65536):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
+            writer.write(b"transfer-encoding: chunked\r\n\r\n")
+            writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            await asyncio.sleep(0.02)
+            writer.write(b"0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        factory = make_factory(openai_base_url=f"http://127.0.0.1:{port}")
+        for _ in range(2):
+            assert await stream(factory.get_provider("openai", "m")) == "Hi"
+        await factory.aclose()
+    assert connections == 1
+
+
 @BOTH
 async def test_many_calls_are_under_way_at_once(make_factory, vendor):
     # Each is answered only when all have arrived.

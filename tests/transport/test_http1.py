@@ -179,6 +179,18 @@ class TestSilence:
             with pytest.raises(httpx.ReadTimeout):
                 await ask(transport, url, read=0.1, body=bytes(16 * 2**20))
 
+    async def test_the_bound_of_an_exchange_is_its_own(self):
+        async def converse(reader, writer):
+            await reader.readuntil(b"{}")
+            writer.write(OK)
+            await asyncio.Event().wait()
+
+        async with upstream(converse) as (transport, url, made):
+            await ask(transport, url, read=60)
+            with pytest.raises(httpx.ReadTimeout):
+                await asyncio.wait_for(ask(transport, url, read=0.05), 5)
+        assert len(made) == 1
+
     async def test_it_stays_an_error(self):
         converse = replying(HEAD + b"\r\npart", hang=True)
         async with upstream(converse) as (transport, url, _):
@@ -206,7 +218,8 @@ async def test_an_early_answer_is_taken_and_ends_the_connection():
 
 
 async def test_a_large_answer_left_unread_does_not_stall_the_next():
-    size = 2**20
+    # Enough to pause reading, and whole by then.
+    size = 300 * 1024
     reply = HEAD + b"content-length: %d\r\n\r\n" % size + bytes(size)
     async with upstream(staying(reply)) as (transport, url, _):
         response = await transport.handle_async_request(post(url))

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from llm_proxy.transport import (
-    PoolTransport,
     BodyTooLargeError,
+    PoolTransport,
     UpstreamClient,
     read_body,
 )
@@ -26,6 +26,7 @@ class Upstream:
         self.reply, self.close, self.hang = reply, close, hang
         self.requests = []
         self.connections = 0
+        self.asked = asyncio.Event()
         self.hung_up = asyncio.Event()
 
     async def handle(self, reader, writer):
@@ -38,6 +39,7 @@ class Upstream:
                     if line.startswith(b"content-length:")
                 )
                 self.requests.append(head + await reader.readexactly(length))
+                self.asked.set()
                 writer.write(self.reply)
                 await writer.drain()
                 if self.hang:
@@ -165,8 +167,7 @@ async def test_cancelling_a_call_closes_the_connection():
     upstream = Upstream(b"", hang=True)
     async with running(upstream) as (client, url):
         call = asyncio.create_task(client.send(request(url)))
-        while not upstream.requests:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(upstream.asked.wait(), 2)
         call.cancel()
         await asyncio.wait_for(upstream.hung_up.wait(), 2)
 

@@ -2,7 +2,13 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Generator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -222,7 +228,7 @@ class HTTPProvider(LLMProvider):
         return answer
 
     @contextmanager
-    def _stream_faults(self) -> Iterator[None]:
+    def _stream_faults(self) -> Generator[None]:
         """Say in our words what goes wrong while a stream is read."""
         name = self._connection.name
         try:

@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._is_paused = False
+        self._read_timeout: float | None = None
         self._reset(read_timeout=None)
 
     @property
@@ -79,6 +80,8 @@ class Connection(asyncio.Protocol):
         """
         if self._transport is None or self._is_closed:
             raise self._failure or httpx.RemoteProtocolError("the connection is closed")
+        if read_timeout != self._read_timeout:
+            self._stop_timer()
         self._reset(read_timeout)
         self._parser = httptools.HttpResponseParser(self)
         self._transport.writelines(request)
@@ -136,9 +139,9 @@ class Connection(asyncio.Protocol):
             self._waiter = None
 
     def _check_silence(self) -> None:
-        """Run once per time-out rather than once per wait, which would cost more."""
+        """Run once per time-out; a timer per wait or exchange would cost more."""
         self._timer = None
-        if self._read_timeout is None:
+        if self._read_timeout is None or self._complete:
             return
         left = self._read_timeout
         if self._waiter is not None:
@@ -264,7 +267,6 @@ class Connection(asyncio.Protocol):
             return
         self._complete = True
         self.idle_since = self._loop.time()
-        self._stop_timer()
         # The next request would stand behind what the upstream has not read of this.
         if self._transport is None or self._transport.get_write_buffer_size():
             self._keep_alive = False

@@ -1,7 +1,7 @@
 """httpx's transport over our own connections: pooled, bounded in time, cheap.
 
-httpx's built-in pool costs 1200 to 2000 µs of CPU per call, the more the more calls are
-open (LIBRARIES.md §1), and aiohttp's 165 µs where this one costs 55.
+httpx's built-in pool costs over a millisecond of CPU per call, and the more the more
+calls are open; one over aiohttp costs about 90 µs more than this one.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 
-class SandboxProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+class SandboxProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # ty: ignore[unsupported-base]
     """Shows the application its connection, because ASGI has no word for hanging up.
 
     The transport stands in ``scope["state"]["transport"]``. Requests are not logged:
