@@ -1,10 +1,11 @@
 """One call and its account: reserved when it begins, settled exactly once."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm_proxy.errors import APIError, LLMTimeoutError, OverloadedError
+from llm_proxy.errors import APIError, OverloadedError
 from llm_proxy.guardrails import Verdict
 from llm_proxy.routing import OpenStream, Reply, Route, Target
 from llm_proxy.telemetry import Metrics, get_logger
@@ -179,6 +180,9 @@ class LiveAnswer:
         exchange: Its account.
         verdict: What the guardrails said of the question.
         seconds: The most that the whole answer may take.
+
+    Attributes:
+        deadline: When whoever iterates must give up, on the event loop's clock.
     """
 
     def __init__(
@@ -193,7 +197,8 @@ class LiveAnswer:
         self.verdict = verdict
         self._first: Sequence[Chunk] | None = stream.first
         self._rest = stream.rest
-        self._seconds = seconds
+        left = max(0.0, seconds - exchange.seconds)
+        self.deadline = asyncio.get_running_loop().time() + left
 
     def __aiter__(self) -> "LiveAnswer":
         return self
@@ -204,19 +209,21 @@ class LiveAnswer:
             batch, self._first = self._first, None
         else:
             try:
-                if exchange.seconds > self._seconds:
-                    raise LLMTimeoutError(log_detail="the stream's deadline has passed")
                 batch = await anext(self._rest)
             except StopAsyncIteration:
                 exchange.settle(None)
                 raise
-            except BaseException as error:
+            except Exception as error:
                 exchange.settle(error)
                 raise
         exchange.note(batch)
         return batch
 
-    async def aclose(self) -> None:
-        """Stop; the upstream's connection is closed if the answer is not whole."""
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Stop; the upstream's connection is closed if the answer is not whole.
+
+        Args:
+            error: Why it is not; default: the caller has hung up.
+        """
         await self._rest.aclose()
-        self.exchange.settle(GeneratorExit())
+        self.exchange.settle(error or asyncio.CancelledError())

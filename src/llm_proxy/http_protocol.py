@@ -72,6 +72,8 @@ class _Refusal:
             b"HTTP/1.1 %d %b" % (self.status, HTTPStatus(self.status).phrase.encode()),
             *(b"%b: %b" % header for header in headers),
             b"content-type: application/json",
+            b"x-content-type-options: nosniff",
+            b"cache-control: private, no-store",
             b"content-length: %d" % len(body),
             b"x-request-id: %b" % request_id.encode(),
             b"connection: close",
@@ -292,9 +294,4 @@ def http_protocol(limits: EdgeLimits) -> type[uvicorn_http.HttpToolsProtocol]:
     Args:
         limits: The bounds that its connections obey.
     """
-
-    class Protocol(_EdgeProtocol):
-        pass
-
-    Protocol.limits = limits
-    return Protocol
+    return type("Protocol", (_EdgeProtocol,), {"limits": limits})

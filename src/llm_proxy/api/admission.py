@@ -76,8 +76,6 @@ class Admission:
     def _authenticate(self, request: Request, tokens: TokenStore) -> Principal:
         state = request.scope["state"]
         client = f"address:{state['client_ip']}"
-        if standing := self._rates.is_exhausted("auth_failure", client):
-            raise AuthenticationThrottledError(retry_after_seconds=_wait(standing))
         try:
             token = read_token(
                 request.scope["headers"],
@@ -86,20 +84,27 @@ class Admission:
             )
         except InvalidInputError:
             # Nothing else would count such requests.
-            self._rates.count("auth_failure", client)
+            self._count_failure(client)
             raise
         principal = tokens.find(token) if token is not None else None
         if principal is None:
-            self._rates.count("auth_failure", client)
             _log.warning(
                 "auth_failed",
                 client_ip=state["client_ip"],
                 path=request.scope["path"],
                 reason="missing" if token is None else "unknown",
             )
+            # Only failures are refused: who has a token must not be locked out by
+            # somebody else behind the same address.
+            self._count_failure(client)
             raise AuthenticationError
         state["principal"] = principal.name
         return principal
+
+    def _count_failure(self, client: str) -> None:
+        standing = self._rates.count("auth_failure", client)
+        if standing is not None and standing.exceeded:
+            raise AuthenticationThrottledError(retry_after_seconds=_wait(standing))
 
     def admit_anyone(self, request: Request, scope: Scope) -> None:
         """Let a caller in who needs no token.

@@ -1,7 +1,14 @@
 """Cross-origin requests, at no cost to programs that are not browsers."""
 
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Receive, Scope, Send
+
+from llm_proxy.api.errors import error_response
+from llm_proxy.errors import InvalidInputError
+
+_ASKED = "access-control-request-method"
+_OK = 200
 
 
 class CrossOrigin(CORSMiddleware):
@@ -12,9 +19,17 @@ class CrossOrigin(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "http" and any(
+        if scope["type"] != "http" or not any(
             name == b"origin" for name, _ in scope["headers"]
         ):
-            await super().__call__(scope, receive, send)
-        else:
             await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if scope["method"] == "OPTIONS" and _ASKED in headers:
+            response = self.preflight_response(headers)
+            if response.status_code != _OK:
+                refusal = InvalidInputError("The origin, method or header is refused")
+                response = error_response(refusal, scope)
+            await response(scope, receive, send)
+        else:
+            await self.simple_response(scope, receive, send, headers)

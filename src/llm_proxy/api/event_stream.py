@@ -1,5 +1,6 @@
 """Answers as server-sent events."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -7,13 +8,15 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from llm_proxy.api.connection import Connected
+from llm_proxy.api.connection import ClientDisconnectedError, Connected
 from llm_proxy.api.errors import error_body
-from llm_proxy.errors import APIError, InternalError
+from llm_proxy.errors import APIError, InternalError, LLMTimeoutError
 from llm_proxy.exchange import LiveAnswer
 from llm_proxy.telemetry import get_logger
 
 _log = get_logger(__name__)
+# For a caller who has not read what came before.
+_LAST_WORD_SECONDS = 5.0
 
 
 class EventStream(Response):
@@ -39,6 +42,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
+        error: APIError | None = None
         try:
             async with Connected(receive):
                 await send(
@@ -48,10 +52,19 @@ class EventStream(Response):
                         "headers": self.raw_headers,
                     }
                 )
-                last = await self._send_deltas(scope, send)
-                await send({"type": "http.response.body", "body": last})
+                try:
+                    # It bounds the upstream, and the caller who does not read as well.
+                    async with asyncio.timeout_at(self._answer.deadline):
+                        last = await self._send_deltas(scope, send)
+                except TimeoutError:
+                    error = LLMTimeoutError(log_detail="the stream's deadline")
+                    last = self._error(error, scope)
+                async with asyncio.timeout(_LAST_WORD_SECONDS):
+                    await send({"type": "http.response.body", "body": last})
+        except TimeoutError:
+            raise ClientDisconnectedError from None
         finally:
-            await self._answer.aclose()
+            await self._answer.aclose(error)
 
     async def _send_deltas(self, scope: Scope, send: Send) -> bytes:
         """Send what comes and return the event that ends the stream."""

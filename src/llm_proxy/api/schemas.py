@@ -18,8 +18,10 @@ from llm_proxy.settings import Settings
 from llm_proxy.tasks import Source, TaskType, language_name
 
 _MAX_MESSAGES = 100
-# C0 and C1 controls but for tab, line feed and carriage return.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# C0 and C1 controls but for tab, line feed and carriage return; then what is invisible
+# and joins nothing, with which data could be hidden from the guardrails.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff]")
+_MARKS = re.compile(rb"[^\x00]{31}")
 
 
 def clean_text(text: str, info: ValidationInfo) -> str:
@@ -35,13 +37,20 @@ def clean_text(text: str, info: ValidationInfo) -> str:
     Raises:
         ValueError: Nothing is left, or too much.
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    if not text.isprintable():
-        text = _CONTROLS.sub("", text)
-    text = text.strip()
     settings = cast(Settings, info.context)
     limit = settings.max_prompt_length
+    # Normal forms shorten text, but hardly by half; what is longer is not looked at.
+    if len(text) > 2 * limit:
+        raise ValueError(f"must have at most {limit} characters, has {len(text)}")
+    if not text.isascii():
+        # To sort a run of marks takes time by the square of its length. No language has
+        # runs of more than 30 (UAX #15, "Stream-Safe Text Format").
+        if _MARKS.search(bytes(map(unicodedata.combining, text))):
+            raise ValueError("must not have more than 30 combining marks in a row")
+        text = unicodedata.normalize("NFC", text)
+    if not text.isprintable():
+        text = _UNSEEN.sub("", text)
+    text = text.strip()
     if not text:
         raise ValueError("must not be blank")
     if len(text) > limit:

@@ -85,23 +85,3 @@ class RateLimits:
             f"{scope}/{client}", limit, _WINDOW_SECONDS
         )
         return Standing(limit, limit - count, oldest + _WINDOW_SECONDS, not taken)
-
-    def is_exhausted(self, scope: Scope, client: str) -> Standing | None:
-        """Look, without counting, whether a limit is used up.
-
-        Args:
-            scope: Which limit.
-            client: As for `count`.
-
-        Returns:
-            The standing if nothing remains, else None.
-        """
-        limit = self._limits.get(scope)
-        if limit is None:
-            return None
-        oldest, count = self._windows.get_moving_window(
-            f"{scope}/{client}", limit, _WINDOW_SECONDS
-        )
-        if count < limit:
-            return None
-        return Standing(limit, 0, oldest + _WINDOW_SECONDS, True)

@@ -33,6 +33,8 @@ from llm_proxy.wire import Dialect, UpstreamFaultError, WireError
 _MAX_ERROR_BYTES = 64 * 1024
 _EVENT_STREAM = "text/event-stream"
 _LINGER_SECONDS = 0.1
+# A token of four letters travels in some two hundred bytes of JSON.
+_FRAMING = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ class HTTPProvider(LLMProvider):
         response = await self._send(request, stream=True)
         finish_reason = ""
         has_text = False
+        text_size = wire_size = 0
+        max_bytes = self._connection.max_body_bytes
         try:
             if not _content_type(response).startswith(_EVENT_STREAM):
                 yield [_as_chunk(await self._read_answer(response))]
@@ -145,11 +149,15 @@ class HTTPProvider(LLMProvider):
             body = raw_body(response)
             with self._stream_faults():
                 async for data in body:
+                    wire_size += len(data)
                     if chunks := decoder.feed(data):
                         for chunk in chunks:
                             has_text = has_text or bool(chunk.text.strip())
                             finish_reason = chunk.finish_reason or finish_reason
+                            text_size += len(chunk.text)
                         yield chunks
+                    if text_size > max_bytes or wire_size > max_bytes * _FRAMING:
+                        raise WireError("the stream is too large")
                     if decoder.done:
                         break
                 decoder.close()

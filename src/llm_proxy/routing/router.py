@@ -14,6 +14,7 @@ from tenacity import (
 )
 
 from llm_proxy.errors import (
+    InvalidInputError,
     LLMAPIError,
     LLMBadResponseError,
     LLMContentFilteredError,
@@ -212,6 +213,10 @@ class Router:
                 detail=error.log_detail,
                 retryAfterSeconds=error.retry_after_seconds,
             )
+            raise
+        except InvalidInputError:
+            # Who refuses a request is alive.
+            self._health.succeeded(target)
             raise
         self._health.succeeded(target)
         return result

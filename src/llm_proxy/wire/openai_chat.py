@@ -102,10 +102,10 @@ class OpenAIChat:
             WireError: The body is not an answer.
         """
         answer = read_object(body)
+        if answer.get("error"):
+            raise UpstreamFaultError(error_detail(answer["error"]))
         choice = _first_choice(answer)
         if choice is None:
-            if answer.get("error"):
-                raise UpstreamFaultError(error_detail(answer["error"]))
             raise WireError("the answer has no choices")
         message = choice.get("message")
         if not isinstance(message, dict):

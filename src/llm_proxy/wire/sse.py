@@ -62,7 +62,8 @@ class SSEDecoder:
                 self._name = b""
             elif line.startswith(b"data:"):
                 value = line[6:] if line[5:6] == b" " else line[5:]
-                self._size += len(value)
+                # One more, or empty lines would be free.
+                self._size += len(value) + 1
                 if self._size > self._max:
                     raise EventTooLargeError("an event is too large")
                 self._data.append(value)
