@@ -1,5 +1,6 @@
 """What tests of the whole service share: its settings, its upstream, its callers."""
 
+import asyncio
 import json
 import logging
 import os
@@ -34,6 +35,7 @@ class Upstream:
         openai: The route of OpenAI's chat completions.
         anthropic: The route of Anthropic's messages.
         transport: Leads to both, and nowhere else.
+        open_streams: How many streams nobody has closed.
     """
 
     def __init__(self) -> None:
@@ -41,6 +43,7 @@ class Upstream:
         self.openai = router.post("https://api.openai.com/v1/chat/completions")
         self.anthropic = router.post("https://api.anthropic.com/v1/messages")
         self.transport = httpx.MockTransport(router.async_handler)
+        self.open_streams = 0
         self.says(JOKE)
 
     def says(self, *texts: str) -> None:
@@ -68,20 +71,26 @@ class Upstream:
         """Lets every call raise this."""
         self.openai.side_effect = self.anthropic.side_effect = error
 
-    def streams(self, *pieces: str, end: Exception | None = None) -> None:
-        """Lets OpenAI stream these pieces, one per read, whole or ended by an error."""
+    def streams(
+        self, *pieces: str, end: Exception | None = None, stall: bool = False
+    ) -> None:
+        """Lets OpenAI stream these pieces, one per read, to a good end or another."""
 
         async def events() -> AsyncIterator[bytes]:
             for piece in pieces:
                 yield openai_event(delta={"content": piece})
             if end is not None:
                 raise end
+            if stall:
+                await asyncio.Event().wait()
             yield openai_event(delta={}, finish_reason="stop")
             yield openai_event(usage=openai_answer("")["usage"])
             yield b"data: [DONE]\n\n"
 
         self.openai.side_effect = lambda _: httpx.Response(
-            200, headers={"content-type": "text/event-stream"}, content=events()
+            200,
+            headers={"content-type": "text/event-stream"},
+            stream=UpstreamBody(self, events()),
         )
 
     @property
@@ -89,6 +98,21 @@ class Upstream:
         """The bodies that have left, in the order of the vendors."""
         calls = [*self.openai.calls, *self.anthropic.calls]
         return [json.loads(call.request.content) for call in calls]
+
+
+class UpstreamBody(httpx.AsyncByteStream):
+    """The body of a stream, which knows whether it is closed."""
+
+    def __init__(self, upstream: Upstream, parts: AsyncIterator[bytes]) -> None:
+        self._upstream = upstream
+        self._parts = parts
+        upstream.open_streams += 1
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._parts
+
+    async def aclose(self) -> None:
+        self._upstream.open_streams -= 1
 
 
 def openai_answer(text: str) -> dict:

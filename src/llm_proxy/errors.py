@@ -109,7 +109,7 @@ class AuthenticationError(APIError):
 
     status = 401
     code = "AUTHENTICATION_ERROR"
-    default_message = "Authentication failed: a valid API token is required"
+    default_message = "Authentication failed: send a valid token as X-API-Token"
 
 
 class NotFoundError(APIError):

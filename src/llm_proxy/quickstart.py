@@ -11,6 +11,7 @@ from llm_proxy import __version__
 from llm_proxy.providers.factory import find_base_url
 from llm_proxy.providers.presets import PRESETS
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
+from llm_proxy.variables import HOSTED
 
 _TOKEN_FILE = Path(".llm-proxy/api-token")
 _PROBE_SECONDS = 0.5
@@ -87,6 +88,10 @@ def prepare() -> Quickstart:
             raise
         overrides["api_token"] = _own_token()
         settings = load_settings(**overrides)
+    if settings.environment in HOSTED:
+        raise ConfigurationError(
+            "ENVIRONMENT: dev is for one's own machine; use `llm-proxy serve`"
+        )
     if "llm_provider" in settings.model_fields_set:
         return Quickstart(settings, "LLM_PROVIDER")
     found, reason = _find_provider(settings)

@@ -4,6 +4,7 @@ import gc
 import math
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
@@ -110,4 +111,17 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
         reset_contextvars=True,
     )
     settle_logging()
+    _check_port(config)
     _Server(server, config).run()
+
+
+def _check_port(config: ServerConfig) -> None:
+    """Try the port first, because uvicorn's own failure hides among other lines."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        socket.create_server((config.host, config.port), family=family).close()
+    except OSError as error:
+        sys.exit(
+            f"llm-proxy cannot listen on {config.host}:{config.port}: {error.strerror}."
+            " Choose another port with PORT=8001 or so."
+        )

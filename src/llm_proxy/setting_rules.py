@@ -6,6 +6,7 @@ No message of these functions repeats the text it is about: it may be a secret.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -155,6 +156,11 @@ def _check_provider(name: str, environment: str) -> None:
         raise ValueError("the sandbox makes its answers up; not for production")
 
 
+def _check_file(path: Path, environment: str) -> None:
+    if not path.is_file():
+        raise ValueError("there is no such file")
+
+
 CHECKS: Mapping[str, Callable[[Any, str], None]] = {
     "debug": _check_debug,
     "api_token": _check_tokens,
@@ -162,6 +168,7 @@ CHECKS: Mapping[str, Callable[[Any, str], None]] = {
     "trusted_proxies": _check_networks,
     "llm_provider": _check_provider,
     "llm_fallback_provider": _check_provider,
+    "local_model_path": _check_file,
     "openai_base_url": check_base_url,
     "anthropic_base_url": check_base_url,
 }

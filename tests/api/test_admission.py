@@ -119,19 +119,24 @@ class TestGuessing:
             assert (await guesser.chat()).status_code == 401
         return app
 
-    async def test_ends_with_a_429_even_for_the_right_token(self, app, client):
-        answer = await client(app).chat()
+    @pytest.mark.parametrize("headers", [{}, {"x-api-token": "another"}])
+    async def test_ends_with_a_429(self, app, client, headers):
+        answer = await client(app, headers=headers).chat()
         assert answer.status_code == 429
         error = answer.json()["error"]
         assert error["code"] == "TOO_MANY_FAILED_ATTEMPTS"
         assert "Rate limit exceeded" in error["message"]
         assert 1 <= int(answer.headers["retry-after"]) <= 60
 
+    async def test_does_not_lock_out_who_has_a_token(self, app, client):
+        assert (await client(app).chat()).status_code == 200
+
     async def test_concerns_no_other_address(self, app, client):
-        assert (await client(app, address="192.0.2.1").chat()).status_code == 200
+        guesser = client(app, address="192.0.2.1", headers={})
+        assert (await guesser.chat()).status_code == 401
 
     async def test_concerns_no_open_route(self, app, client):
-        assert (await client(app).get("/health")).status_code == 200
+        assert (await client(app, headers={}).get("/health")).status_code == 200
 
 
 async def test_success_is_no_guess(client):

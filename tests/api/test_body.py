@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -66,7 +67,12 @@ async def test_a_body_may_have_so_many_bytes(client, upstream, path, chunked):
     assert len(upstream.sent) == 1
 
 
-async def test_a_chunked_body_is_read_no_further_than_the_limit(client):
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [({}, 1100), ({"Content-Length": "1001"}, 0)],
+    ids=["chunked", "declared"],
+)
+async def test_no_more_is_read_than_the_limit(client, declared, expected):
     read = []
 
     async def endless():
@@ -75,10 +81,10 @@ async def test_a_chunked_body_is_read_no_further_than_the_limit(client):
             yield b" " * 100
 
     answer = await client(max_body_bytes=1000).post(
-        "/chat", content=endless(), headers=JSON
+        "/chat", content=endless(), headers=JSON | declared
     )
     assert answer.status_code == 413
-    assert sum(read) == 1100
+    assert sum(read) == expected
 
 
 HORRORS = {
@@ -159,34 +165,15 @@ async def test_no_body_is_a_defect(unlimited, path, body):
     assert answer.status_code in (200, 400)
 
 
-async def test_nobody_is_answered_who_hangs_up_while_sending(build, logs):
+async def test_nobody_is_answered_who_hangs_up_while_sending(call, logs):
     sent = []
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/chat",
-        "query_string": b"",
-        "scheme": "http",
-        "client": ("127.0.0.1", 1),
-        "headers": [
-            (b"x-api-token", b"test_token"),
-            (b"content-type", b"application/json"),
-        ],
-    }
-    messages = iter(
-        [
-            {"type": "http.request", "body": b"{", "more_body": True},
-            {"type": "http.disconnect"},
-        ]
-    )
-
-    async def receive():
-        return next(messages)
+    hang_up = asyncio.Event()
+    hang_up.set()
 
     async def send(message):
         sent.append(message)
 
-    await build()(scope, receive, send)
+    await call(b"{", send, hang_up, more_body=True)
     assert sent == []
     [line] = logs("request")
     assert line["status"] == 499

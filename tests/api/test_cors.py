@@ -70,3 +70,4 @@ async def test_browsers_may_read_our_headers_but_send_no_cookies(client):
 async def test_programs_that_are_no_browsers_see_nothing_of_it(client):
     answer = await client().get("/health")
     assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert "vary" not in answer.headers

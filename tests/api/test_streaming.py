@@ -25,6 +25,7 @@ async def test_an_answer_grows_and_ends_with_its_account(client, upstream):
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["x-accel-buffering"] == "no"
     assert "content-length" not in answer.headers
+    assert upstream.open_streams == 0
     *deltas, (last, summary) = events(answer)
     assert deltas == [
         ("delta", {"response": "He"}),
@@ -59,6 +60,12 @@ async def test_an_upstream_that_does_not_stream_is_one_delta(client):
     names = [name for name, _ in events(answer)]
     assert names == ["delta", "done"]
     assert events(answer)[0][1] == {"response": JOKE}
+
+
+async def test_a_fallback_answers_in_its_own_name(client, upstream):
+    upstream.openai.respond(503)
+    answer = await client(llm_fallback_provider="anthropic").chat(stream=True)
+    assert events(answer)[-1][1]["provider"] == "anthropic"
 
 
 @pytest.mark.parametrize(
@@ -107,16 +114,16 @@ async def test_what_fails_before_the_first_text_has_its_status(
 
 
 @pytest.mark.parametrize(
-    ("end", "code"),
+    ("end", "code", "logged"),
     [
-        (httpx.ReadError("reset"), "LLM_STREAM_BROKEN"),
-        (httpx.ReadTimeout("silent"), "LLM_TIMEOUT"),
-        (RuntimeError("SECRET"), "INTERNAL_ERROR"),
+        (httpx.ReadError("reset"), "LLM_STREAM_BROKEN", "LLM_STREAM_BROKEN"),
+        (httpx.ReadTimeout("silent"), "LLM_TIMEOUT", "LLM_TIMEOUT"),
+        (RuntimeError("SECRET"), "INTERNAL_ERROR", "RuntimeError"),
     ],
     ids=["cut", "silence", "defect"],
 )
 async def test_what_fails_later_is_an_error_and_never_done(
-    client, upstream, logs, end, code
+    client, upstream, logs, end, code, logged
 ):
     upstream.streams("Hel", "lo", end=end)
     answer = await client().chat(stream=True)
@@ -127,21 +134,60 @@ async def test_what_fails_later_is_an_error_and_never_done(
     assert data["error"]["code"] == code
     assert data["error"]["requestId"] == answer.headers["x-request-id"]
     assert "SECRET" not in answer.text
+    assert upstream.open_streams == 0
     lines = logs()
-    assert [line["code"] for line in lines if line["message"] == "request"] == [code]
-    assert [line["success"] for line in lines if line["message"] == "llm_call"] == [
-        False
-    ]
+    [access] = [line for line in lines if line["message"] == "request"]
+    assert access["code"] == code
+    [account] = [line for line in lines if line["message"] == "llm_call"]
+    assert (account["success"], account["code"]) == (False, logged)
     defects = [line for line in lines if line["message"] == "unhandled_exception"]
     assert len(defects) == (code == "INTERNAL_ERROR")
 
 
-async def test_a_stream_may_take_only_so_long(client, upstream):
-    upstream.streams("Hel", "lo")
-    answer = await client(stream_deadline=1e-6).chat(stream=True)
-    names = [name for name, _ in events(answer)]
-    assert names == ["delta", "error"]
-    assert events(answer)[-1][1]["error"]["code"] == "LLM_TIMEOUT"
+async def test_a_stream_may_take_only_so_long(client, upstream, logs):
+    upstream.streams("Hel", "lo", stall=True)
+    answer = await client(stream_deadline=0.1).chat(stream=True)
+    *deltas, (last, data) = events(answer)
+    assert [name for name, _ in deltas] == ["delta", "delta"]
+    assert last == "error"
+    assert data["error"]["code"] == "LLM_TIMEOUT"
+    assert [line["code"] for line in logs("llm_call")] == ["LLM_TIMEOUT"]
+    assert upstream.open_streams == 0
+
+
+class TestCallerWhoDoesNotRead:
+    BODY = b'{"provider": "openai", "model": "gpt-4", "prompt": "Hi", "stream": true}'
+
+    @pytest.fixture
+    def stuck(self):
+        return asyncio.Event()
+
+    @pytest.fixture
+    def send(self, stuck):
+        async def send(message):
+            if message["type"] == "http.response.body":
+                stuck.set()
+                await asyncio.Event().wait()
+
+        return send
+
+    async def test_and_leaves_stops_the_stream(self, call, send, stuck, upstream, logs):
+        upstream.streams("Hel", "lo")
+        await call(self.BODY, send, hang_up=stuck)
+        assert upstream.open_streams == 0
+        lines = logs()
+        [account] = [line for line in lines if line["message"] == "llm_call"]
+        assert account["success"] is False
+        assert [line for line in lines if line["level"] == "error"] == []
+
+    async def test_and_stays_is_let_go_in_the_end(
+        self, call, send, upstream, logs, monkeypatch
+    ):
+        monkeypatch.setattr("llm_proxy.api.event_stream._LAST_WORD_SECONDS", 0.01)
+        upstream.streams("Hel", "lo")
+        await call(self.BODY, send, stream_deadline=0.05)
+        assert upstream.open_streams == 0
+        assert [line["code"] for line in logs("llm_call")] == ["LLM_TIMEOUT"]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
@@ -166,18 +212,18 @@ async def test_only_so_many_calls_run_at_a_time(client, upstream, stream):
     assert (await caller.chat(stream=stream)).status_code == 200
 
 
-async def test_a_stream_holds_its_place_to_its_end(client, upstream, build):
+async def test_a_stream_holds_its_place_to_its_end(build, client, upstream):
     app = build(max_in_flight=1)
-    caller = client(app)
     seen = []
 
-    async def events_():
-        yield b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\n'
-        seen.append((await caller.chat()).status_code)
-        yield b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
+    async def look(scope, receive, send):
+        async def send_and_look(message):
+            if message.get("body") and not seen:
+                seen.append((await client(app).chat()).status_code)
+            await send(message)
 
-    upstream.openai.side_effect = lambda _: httpx.Response(
-        200, headers={"content-type": "text/event-stream"}, content=events_()
-    )
-    await caller.chat(stream=True)
+        await app(scope, receive, send_and_look)
+
+    upstream.streams("Hel", "lo")
+    await client(look).chat(stream=True)
     assert seen == [503]

@@ -137,8 +137,8 @@ async def test_a_translation_needs_a_language(client, upstream):
     assert answer.status_code == 400
     assert answer.json()["error"]["details"] == [
         {
-            "field": "body",
-            "problem": "language is required when type is 'translation'",
+            "field": "language",
+            "problem": "is required when type is 'translation'",
         }
     ]
     assert upstream.sent == []

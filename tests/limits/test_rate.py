@@ -15,14 +15,11 @@ def test_a_limit_counts_until_it_is_reached(limits):
     assert [standing.exceeded for standing in standings] == [False, False, True]
 
 
-def test_looking_does_not_count(limits):
-    assert limits.is_exhausted("api", "token:a") is None
-    limits.count("api", "token:a")
-    limits.count("api", "token:a")
-    assert limits.is_exhausted("api", "token:a").exceeded
-    assert limits.is_exhausted("api", "token:b") is None
+def test_every_client_and_every_scope_has_its_own_count(limits):
+    clients = [("api", "token:a"), ("api", "token:b"), ("auth_failure", "token:a")]
+    standings = [limits.count(*each) for each in clients]
+    assert [standing.remaining for standing in standings] == [1, 1, 19]
 
 
 def test_what_has_no_limit_is_not_counted(limits):
     assert limits.count("chat", "token:a") is None
-    assert limits.is_exhausted("chat", "token:a") is None

@@ -261,7 +261,8 @@ async def test_a_connection_is_used_again_though_its_end_comes_after_the_last_wo
     ) -> None:
         nonlocal connections
         connections += 1
-        while await reader.read(65536):
+        for _ in range(2):
+            await reader.readuntil(b"true}}")
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
             writer.write(b"transfer-encoding: chunked\r\n\r\n")
             writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
@@ -291,7 +292,7 @@ async def test_many_calls_are_under_way_at_once(make_factory, vendor):
     async def answer(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        await reader.readuntil(b"}]}")
         await everybody.wait()
         writer.write(head % len(body) + b"\r\nconnection: close\r\n\r\n" + body)
         await writer.drain()

@@ -32,14 +32,14 @@ class Server:
         requests: The bytes of each request.
         connections: How many there have been.
         written: Bytes that were accepted by the network.
-        gone: Set whenever a connection has ended.
+        gone: Released whenever a connection has ended.
     """
 
     def __init__(self, *replies: bytes, then: str = KEEP) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self.written = 0
-        self.gone = asyncio.Event()
+        self.gone = asyncio.Semaphore(0)
         self._replies = replies
         self._then = then
 
@@ -53,7 +53,7 @@ class Server:
             pass
         finally:
             writer.close()
-            self.gone.set()
+            self.gone.release()
 
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -155,8 +155,15 @@ class TestAnswers:
             assert await response.aread() == b"ok"
             await response.aclose()
 
-    async def test_a_head_is_bounded(self):
-        reply = b"HTTP/1.1 200 OK\r\n" + b"x-filler: %b\r\n" % (b"x" * 1000) * 400
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            b"HTTP/1.1 200 OK\r\n" + b"x-filler: %b\r\n" % (b"x" * 1000) * 400,
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000,
+        ],
+        ids=["fields", "interim-answers"],
+    )
+    async def test_what_comes_before_the_body_is_bounded(self, reply):
         with pytest.raises(httpx.RemoteProtocolError):
             await self.ask(reply)
 
@@ -174,7 +181,7 @@ class TestAnswers:
         async with served(server) as (transport, url):
             response = await transport.handle_async_request(post(url))
             parts = aiter(response.stream)
-            await asyncio.wait_for(server.gone.wait(), 10)
+            await asyncio.wait_for(server.gone.acquire(), 10)
             await asyncio.sleep(0.05)
             assert await anext(parts) == b"hello"
             with pytest.raises(httpx.RemoteProtocolError):
@@ -260,21 +267,22 @@ class TestReuse:
         async with served(server) as (transport, url):
             assert await ask(transport, post(url)) == b"ok"
             late.set()
-            await asyncio.wait_for(server.gone.wait(), 10)
+            await asyncio.wait_for(server.gone.acquire(), 10)
             assert await ask(transport, post(url)) == b"ok"
         assert server.connections == 2
 
     async def test_old_ones_are_cleared_away(self):
         server = Server(OK)
-        async with served(server, keepalive_seconds=0.05) as (transport, url):
+        async with served(server, keepalive_seconds=0.1) as (transport, url):
             both = [await transport.handle_async_request(post(url)) for _ in range(2)]
-            await both[0].aread()
-            await both[0].aclose()
-            await asyncio.sleep(0.1)
-            await both[1].aread()
-            await both[1].aclose()
-            # The first is closed by us while the second stays.
-            await asyncio.wait_for(server.gone.wait(), 10)
+            for response in both:
+                await response.aread()
+                await response.aclose()
+                await asyncio.sleep(0.05)
+            # Nobody asks any more, and yet each is closed when its time has come.
+            for _ in both:
+                await asyncio.wait_for(server.gone.acquire(), 10)
+        assert server.connections == 2
 
     async def test_an_answer_that_was_not_read_is_not_the_next_ones(self):
         server = Server(EVIL, OK)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from llm_proxy.api.connection import ClientDisconnectedError
 from llm_proxy.api.errors import describe
 from llm_proxy.errors import (
+    InvalidInputError,
     MalformedJSONError,
     PayloadTooLargeError,
     UnsupportedMediaTypeError,
@@ -44,6 +45,9 @@ async def read_model(request: Request, model: type[Model]) -> Model:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise MalformedJSONError from error
+    if not isinstance(value, dict):
+        problem = {"field": "body", "problem": "must be a JSON object"}
+        raise InvalidInputError("The request is not valid: body", details=[problem])
     try:
         return model.model_validate(value, context=settings)
     except ValidationError as error:

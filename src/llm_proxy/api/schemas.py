@@ -11,7 +11,6 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from llm_proxy.settings import Settings
@@ -124,25 +123,23 @@ class WebhookBody(_Body):
 
     prompt: Text = Field(description="The text.")
     source: Source | None = Field(None, description="Where the text comes from.")
-    language: str | None = Field(
-        None, description="ISO 639-1 code of the language to answer in, in any case."
-    )
     type: TaskType | None = Field(
         None, description="What to do; without it the text says so itself."
+    )
+    language: str | None = Field(
+        None,
+        validate_default=True,
+        description="ISO 639-1 code of the language to answer in, in any case.",
     )
 
     @field_validator("language")
     @classmethod
-    def _known_language(cls, code: str | None) -> str | None:
+    def _known_language(cls, code: str | None, info: ValidationInfo) -> str | None:
+        if code is None and info.data.get("type") == "translation":
+            raise ValueError("is required when type is 'translation'")
         if code is not None and language_name(code) is None:
             raise ValueError("must be an ISO 639-1 code such as 'en'")
         return code and code.lower()
-
-    @model_validator(mode="after")
-    def _translation_needs_language(self) -> "WebhookBody":
-        if self.type == "translation" and self.language is None:
-            raise ValueError("language is required when type is 'translation'")
-        return self
 
 
 class UsageBody(BaseModel):

@@ -13,7 +13,7 @@ from llm_proxy.tasks import Task
 
 
 async def webhook(request: Request) -> Response:
-    """Summarize, translate, classify … a text with the default model."""
+    """Summarize or translate a text, or find out what is in it."""
     caller = admit(request, "api", "webhook")
     body = await read_model(request, WebhookBody)
     gateway: Gateway = request.app.state.gateway

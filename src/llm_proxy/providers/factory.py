@@ -190,6 +190,9 @@ class ProviderFactory:
         dialect = preset.dialect
         if isinstance(dialect, AnthropicMessages):
             dialect = replace(dialect, default_max_tokens=settings.anthropic_max_tokens)
+            # Anthropic's SDKs take the base URL without the version of the API.
+            if not urlsplit(base_url).path:
+                base_url += "/v1"
         server = None
         if preset.server is not None and not base_url:
             server = preset.server(settings.local_model_path)

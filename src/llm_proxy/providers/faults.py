@@ -83,6 +83,8 @@ def from_status(
         return _callers_mistake(status, detail)(
             log_detail=f"provider={provider} {log_detail}"
         )
+    if status == 404:
+        log_detail += " (is the base URL right? most end in /v1)"
     return (kind or _upstreams_failure(status))(
         provider=provider,
         upstream_status=status,
