@@ -197,6 +197,12 @@ def test_what_is_set_wrongly_ends_the_start(machine, token):
     assert "SECRET" not in str(caught.value)
 
 
+def test_it_is_not_for_production(machine):
+    machine(ENVIRONMENT="production", API_TOKEN="x7-long-and-mixed-as-production-wants")
+    with pytest.raises(ConfigurationError, match="llm-proxy serve"):
+        prepare()
+
+
 def welcome(**overrides: object) -> str:
     values = {"api_token": "abc", "llm_provider": "openai"} | overrides
     return Quickstart(Settings(**values), "a reason").welcome()

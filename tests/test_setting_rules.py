@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_proxy.setting_rules import (
+    CHECKS,
     check_base_url,
     parse_networks,
     parse_origins,
@@ -98,3 +99,8 @@ def test_any_text_is_a_base_url_or_a_value_error(text):
         except ValueError:
             continue
         assert url.lower().startswith(("https://", "http://"))
+
+
+def test_a_model_file_must_exist(tmp_path):
+    with pytest.raises(ValueError, match="no such file"):
+        CHECKS["local_model_path"](tmp_path / "model.gguf", "development")

@@ -69,8 +69,12 @@ async def test_a_body_may_have_so_many_bytes(client, upstream, path, chunked):
 
 @pytest.mark.parametrize(
     ("declared", "expected"),
-    [({}, 1100), ({"Content-Length": "1001"}, 0)],
-    ids=["chunked", "declared"],
+    [
+        ({}, 1100),
+        ({"Content-Length": "1001"}, 0),
+        ({"Content-Length": "9" * 5000}, 0),
+    ],
+    ids=["chunked", "declared", "5000 digits"],
 )
 async def test_no_more_is_read_than_the_limit(client, declared, expected):
     read = []
@@ -177,3 +181,22 @@ async def test_nobody_is_answered_who_hangs_up_while_sending(call, logs):
     assert sent == []
     [line] = logs("request")
     assert line["status"] == 499
+
+
+@pytest.mark.parametrize("text", ["a" + "\u0315\u0300" * 20, "x" * 100_000])
+async def test_what_would_take_long_to_normalise_is_not_looked_at(client, text):
+    answer = await client().chat(prompt=text)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["field"] == "prompt"
+
+
+async def test_marks_of_real_languages_are_composed(client, upstream):
+    answer = await client().chat(prompt="Vie\u0323\u0302t Nam")
+    assert answer.status_code == 200
+    assert upstream.sent[0]["messages"][-1]["content"] == "Việt Nam"
+
+
+async def test_invisible_characters_hide_nothing_from_the_guardrails(client, upstream):
+    answer = await client().chat(prompt="mail an\u200bna@exa\u2060mple.com now")
+    assert answer.json()["meta"]["pii"] == ["email"]
+    assert upstream.sent[0]["messages"][-1]["content"] == "mail [EMAIL_REDACTED] now"

@@ -50,9 +50,15 @@ async def test_a_cancellation_by_others_stays_one(types):
 
 
 async def test_an_error_of_the_work_stays_one():
+    async def work():
+        async with Connected(reporting("http.disconnect")):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise ValueError("no use")
+
     with pytest.raises(ValueError, match="no use"):
-        async with Connected(reporting()):
-            raise ValueError("no use")
+        await asyncio.create_task(work())
 
 
 async def test_nobody_watches_after_the_work():

@@ -71,3 +71,10 @@ async def test_programs_that_are_no_browsers_see_nothing_of_it(client):
     answer = await client().get("/health")
     assert not [name for name in answer.headers if name.startswith("access-control")]
     assert "vary" not in answer.headers
+
+
+async def test_a_refused_preflight_is_an_error_like_any_other(client):
+    answer = await preflight(client(**HOSTED), "https://evil.example")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
+    assert answer.json()["error"]["requestId"] == answer.headers["x-request-id"]

@@ -13,6 +13,7 @@ from llm_proxy.config import ProviderConfig
 from llm_proxy.errors import (
     APIError,
     LLMConnectionError,
+    LLMUnavailableError,
     ProviderNotConfiguredError,
     UnknownProviderError,
 )
@@ -420,3 +421,24 @@ async def test_an_upstream_of_our_own_that_cannot_start_fails_the_call(
     monkeypatch.setattr("llm_proxy.providers.loopback.SandboxServer.start", fail)
     with pytest.raises(LLMConnectionError):
         await provider.complete(QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("http://127.0.0.1:9", "http://127.0.0.1:9/v1/messages"),
+        ("http://127.0.0.1:9/v1/", "http://127.0.0.1:9/v1/messages"),
+        ("http://127.0.0.1:9/api", "http://127.0.0.1:9/api/messages"),
+    ],
+)
+async def test_anthropics_base_url_may_lack_the_version(make_factory, base_url, url):
+    asked = []
+
+    def handle(request):
+        asked.append(str(request.url))
+        return httpx.Response(503)
+
+    factory = make_factory(handle, anthropic_api_key="k", anthropic_base_url=base_url)
+    with pytest.raises(LLMUnavailableError):
+        await factory.get_provider("anthropic", "m").generate_response("Hi")
+    assert asked == [url]

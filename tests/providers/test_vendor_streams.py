@@ -282,3 +282,16 @@ async def test_a_caller_who_is_cancelled_frees_the_connection(provider_of, vendo
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert answer.stream.closed
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "flood", [lambda says: says("x" * 2000), lambda says: b": comment\n" * 7000]
+)
+async def test_a_stream_without_end_is_cut(provider_of, vendor, flood):
+    says = SAYS[vendor]
+    endless = streamed(says("Hi"), *[flood(says)] * 10)
+    provider = provider_of(vendor, endless, max_response_bytes=1000)
+    with pytest.raises(LLMStreamBrokenError):
+        await read(provider)
+    assert endless.stream.closed

@@ -457,6 +457,14 @@ class TestBreaker:
             await self.refused(complete, guarded)
             assert await complete(guarded, route()) == "Hi"
 
+    async def test_who_refuses_a_request_is_alive(self, router, scripted, health):
+        down, refusal = LLMUnavailableError(), RequestRejectedError()
+        provider = scripted(down, refusal, down, "Hi")
+        guarded = router(health, first=provider)
+        for _ in range(3):
+            await self.refused(complete, guarded)
+        assert await complete(guarded, route()) == "Hi"
+
     async def test_a_stream_is_a_success_once_it_has_text(
         self, router, scripted, health
     ):

@@ -263,3 +263,8 @@ def test_no_json_in_any_place_raises_anything_else(value):
             decode(body)
         with suppress(WireError):
             stream(body, {"choices": [choice]})
+
+
+def test_an_error_beside_choices_is_a_fault():
+    with pytest.raises(UpstreamFaultError):
+        decode({**answer(), "error": {"message": "m", "type": "server_error"}})

@@ -64,3 +64,10 @@ def test_lines_and_events_are_bounded(stream):
 
     with pytest.raises(EventTooLargeError):
         feed_all()
+
+
+def test_empty_data_lines_are_bounded_too():
+    decoder = SSEDecoder(max_event_bytes=64)
+    decoder.feed(b"data:\n" * 60)
+    with pytest.raises(EventTooLargeError):
+        decoder.feed(b"data:\n" * 10)
