@@ -1,5 +1,6 @@
 """Which of our errors an upstream's failure is, from status, body and headers."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -24,7 +25,7 @@ from llm_proxy.errors import (
     UnsupportedModelError,
 )
 from llm_proxy.providers.faults import from_status, from_transport, read_retry_after
-from llm_proxy.wire import ErrorDetail
+from llm_proxy.wire import ErrorDetail, OpenAIChat
 
 NOTHING = ErrorDetail(None, "", "")
 
@@ -121,13 +122,14 @@ class TestBody:
             error = from_status(status, detail, "p")
             assert "MARKER" not in f"{error} {vars(error)}"
 
-    def test_operators_read_status_and_code(self):
-        error = from_status(
-            503, ErrorDetail(None, "busy\r\nX: <1>" + "y" * 99, ""), "p"
-        )
+    @pytest.mark.parametrize(
+        "kind", ["what you said: MARKER", "MARKER", "x" * 50, "a\r\nb", 7, None]
+    )
+    def test_operators_read_status_and_code_but_no_words(self, kind):
+        body = json.dumps({"error": {"type": kind, "code": "overloaded"}}).encode()
+        error = from_status(503, OpenAIChat().decode_error(body), "p")
 
-        assert error.log_detail.startswith("status=503 code=busyX 1yyy")
-        assert len(error.log_detail) < 120
+        assert error.log_detail == "status=503 code=overloaded"
         assert (error.provider, error.upstream_status) == ("p", 503)
 
     def test_operators_see_whose_answer_was_the_callers_mistake(self):

@@ -34,7 +34,6 @@ _QUOTA_CODES = ("insufficient_quota", "billing", "spend_limit")
 # How Anthropic, xAI and Gemini begin a 400 that is about the operator's account.
 _NO_CREDIT = re.compile(r"your credit balance is too low", re.IGNORECASE)
 _KEY_REFUSED = re.compile(r"incorrect api key|api key not valid", re.IGNORECASE)
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.\- ]")
 
 
 def from_transport(error: httpx.TransportError, provider: str) -> LLMAPIError:
@@ -77,7 +76,7 @@ def from_status(
         The error to raise. The vendor's sentence is in none of its fields, because it
         may quote the prompt or the key.
     """
-    log_detail = f"status={status} code={_UNSAFE.sub('', detail.code)[:80]}"
+    log_detail = f"status={status} code={detail.code}"
     kind = _operators_problem(status, detail)
     if kind is None and _is_callers_mistake(status, detail):
         return _callers_mistake(status, detail)(

@@ -4,6 +4,7 @@ A standard library record is handed to a structlog logger, so that there is one 
 of processors, one renderer and one output.
 """
 
+import asyncio
 import logging
 import sys
 from contextlib import suppress
@@ -140,17 +141,35 @@ class _Output(Protocol):
 
 
 class _StandardOutput:
-    """Whatever is standard output at the moment of writing."""
+    """Whatever is standard output at the moment of writing.
+
+    The lines of one turn of the event loop leave together: a system call for each would
+    be the dearest part of a line.
+    """
+
+    def __init__(self) -> None:
+        self._is_due = False
 
     def write(self, line: bytes) -> None:
         # When the pipe is closed there is nowhere left to say so.
         with suppress(OSError, ValueError):
-            stream = sys.stdout.buffer
-            stream.write(line + b"\n")
-            stream.flush()
+            sys.stdout.buffer.write(line + b"\n")
+        if self._is_due:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._flush)
+            self._is_due = True
+        except RuntimeError:
+            self._flush()
 
     def close(self) -> None:
         """Leave the stream open: it belongs to the process."""
+        self._flush()
+
+    def _flush(self) -> None:
+        self._is_due = False
+        with suppress(OSError, ValueError):
+            sys.stdout.buffer.flush()
 
 
 class _File:

@@ -1,5 +1,6 @@
 """What every dialect can do, and how it says that an upstream's bytes are no use."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -135,6 +136,8 @@ def read_text(value: object) -> str:
     return "".join(texts)
 
 
+# What goes into logs must be a name; an upstream may echo a prompt or a key here.
+_CODE = re.compile(r"[a-z][a-z0-9_.]{0,39}")
 _STATUS_OF_CODE = {
     "authentication_error": 401,
     "invalid_api_key": 401,
@@ -184,7 +187,7 @@ def error_detail(error: object) -> ErrorDetail:
     if not isinstance(error, dict):
         return ErrorDetail(None, "", error if isinstance(error, str) else "")
     kind, code = error.get("type"), error.get("code")
-    words = [word for word in (kind, code) if isinstance(word, str)]
+    words = [w for w in (kind, code) if isinstance(w, str) and _CODE.fullmatch(w)]
     if isinstance(code, int) and 400 <= code <= 599:
         status: int | None = code
     else:
