@@ -46,7 +46,7 @@ audit: .venv/.synced-dev ## Look up known vulnerabilities of the locked packages
 bench: .venv/.synced-dev ## Measure what a request costs; ARGS go to the benchmark
 	$(BIN)/python -m bench $(ARGS)
 
-openapi: .venv/.synced-dev ## Write openapi.json from the routes
+openapi: .venv/.synced-dev ## Write docs/openapi.json from the routes
 	$(BIN)/python -m llm_proxy.api.openapi --write
 
 format: .venv/.synced-dev ## Format the code and mend what ruff can mend
