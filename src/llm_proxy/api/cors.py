@@ -14,7 +14,8 @@ _OK = 200
 class CrossOrigin(CORSMiddleware):
     """Starlette's CORS, for the requests that name an origin.
 
-    Other answers need no ``Vary: Origin``, because none of ours may be cached.
+    Other answers need no ``Vary: Origin``: the API's may not be cached, and the files
+    of the documentation are the same for every origin.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -43,27 +43,30 @@ class WindowStorage(Storage, MovingWindowSupport):
         """The errors that mean "the storage failed"."""
         return ()
 
-    def take(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
-        """Count one hit if there is room, and look, in one go.
+    def take(
+        self, key: str, limit: int, expiry: int, amount: int = 1
+    ) -> tuple[bool, float, int]:
+        """Count hits if there is room, and look, in one go.
 
         Args:
             key: Whose window.
             limit: The most hits in a window.
             expiry: Seconds that a hit counts.
+            amount: How many hits.
 
         Returns:
-            Whether it was counted, when the oldest hit happened in seconds since the
+            Whether they were counted, when the oldest hit happened in seconds since the
             epoch, and how many hits count now.
         """
         now = self._clock()
         self._forget(now)
         hits = self._live(key, now, expiry)
-        taken = len(hits) < limit
+        taken = len(hits) + amount <= limit
         if taken:
-            hits.append(now)
+            hits.extend([now] * amount)
             self._windows.pop(key, None)
             self._windows[key] = (now + expiry, hits)
-        return taken, hits[0], len(hits)
+        return taken, (hits[0] if hits else now), len(hits)
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count hits if the window has room for them.
@@ -77,15 +80,7 @@ class WindowStorage(Storage, MovingWindowSupport):
         Returns:
             Whether they were counted.
         """
-        now = self._clock()
-        self._forget(now)
-        hits = self._live(key, now, expiry)
-        if len(hits) + amount > limit:
-            return False
-        hits.extend([now] * amount)
-        self._windows.pop(key, None)
-        self._windows[key] = (now + expiry, hits)
-        return True
+        return self.take(key, limit, expiry, amount)[0]
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """Say how full a window is.

@@ -20,7 +20,7 @@ from llm_proxy.wire.dialect import (
     read_object,
     read_text,
 )
-from llm_proxy.wire.sse import EventTooLargeError, SSEDecoder
+from llm_proxy.wire.sse import SSEDecoder
 
 API_VERSION = "2023-06-01"
 
@@ -134,14 +134,10 @@ class AnthropicStreamDecoder:
 
         Raises:
             UpstreamFaultError: An event carries an error.
-            WireError: An event is not JSON.
+            WireError: An event is not JSON, or too large.
         """
-        try:
-            events = self._events.feed(data)
-        except EventTooLargeError as error:
-            raise WireError(str(error)) from error
         chunks: list[Chunk] = []
-        for _, payload in events:
+        for _, payload in self._events.feed(data):
             chunk = self._read_event(read_object(payload))
             if chunk is not None:
                 chunks.append(chunk)

@@ -20,7 +20,7 @@ from llm_proxy.wire.dialect import (
     read_object,
     read_text,
 )
-from llm_proxy.wire.sse import EventTooLargeError, SSEDecoder
+from llm_proxy.wire.sse import SSEDecoder
 
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -148,14 +148,10 @@ class OpenAIStreamDecoder:
 
         Raises:
             UpstreamFaultError: An event carries an error.
-            WireError: An event is not a chunk.
+            WireError: An event is not a chunk, or too large.
         """
-        try:
-            events = self._events.feed(data)
-        except EventTooLargeError as error:
-            raise WireError(str(error)) from error
         chunks: list[Chunk] = []
-        for _, payload in events:
+        for _, payload in self._events.feed(data):
             if payload == b"[DONE]":
                 self.done = True
                 break

@@ -7,6 +7,8 @@ ignored; an event without data is not an event.
 
 from typing import NamedTuple
 
+from llm_proxy.wire.dialect import WireError
+
 MAX_EVENT_BYTES = 1 << 20
 
 
@@ -17,7 +19,7 @@ class ServerSentEvent(NamedTuple):
     data: bytes
 
 
-class EventTooLargeError(ValueError):
+class EventTooLargeError(WireError):
     """A line or an event grew past the bound."""
 
 
