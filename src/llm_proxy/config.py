@@ -125,13 +125,15 @@ class ProviderConfig(_Section):
         api_key: Its key; None for the one in the environment.
         model: The model of a request that names none.
         headers: Sent with every request; hidden, because they may hold secrets.
+        api_version: The version of an Azure API whose versions are dates.
     """
 
-    api: Literal["openai", "anthropic"] = "openai"
+    api: Literal["openai", "anthropic", "azure", "bedrock", "gemini"] = "openai"
     base_url: BaseURL | None = None
     api_key: Secret | None = None
     model: Text | None = None
     headers: Mapping[str, Text] = Field(default={}, repr=False)
+    api_version: Text | None = None
 
 
 class DeploymentConfig(_Section):

@@ -2,17 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from llm_proxy.errors import APIError, OverloadedError
 from llm_proxy.guardrails import Verdict
 from llm_proxy.routing import OpenStream, Reply, Route, Target
 from llm_proxy.telemetry import Metrics, get_logger
-from llm_proxy.types import ChatRequest, Chunk, FinishReason, Principal, Usage
+from llm_proxy.types import FinishReason, Principal, Usage
 
 _log = get_logger(__name__)
 _RETRY_AFTER_SECONDS = 1.0
+
+F = TypeVar("F", bound="Facts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +27,30 @@ class Call:
         principal: Who asks.
         feature: Which part of the product is used, for logs and bills.
         route: Which deployments may answer.
-        request: What to ask.
     """
 
     principal: Principal
     feature: str
     route: Route
-    request: ChatRequest
+
+
+class Facts(Protocol):
+    """What an answer, or a piece of one, says about itself."""
+
+    @property
+    def model(self) -> str | None:
+        """The model that the upstream says is answering."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens, where they are reported."""
+        ...
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the answer ended, once it has."""
+        ...
 
 
 class Exchanges:
@@ -62,6 +83,27 @@ class Exchanges:
         if self.in_flight >= self._max_in_flight:
             raise OverloadedError(retry_after_seconds=_RETRY_AFTER_SECONDS)
         return Exchange(self, call)
+
+    @contextmanager
+    def opened(self, call: Call) -> Generator["Exchange"]:
+        """Reserve a place for a call, and settle it if the call fails.
+
+        Args:
+            call: What is asked.
+
+        Yields:
+            The exchange; what succeeds inside must settle it, or leave it to somebody
+            who will.
+
+        Raises:
+            OverloadedError: All places are taken.
+        """
+        exchange = self.open(call)
+        try:
+            yield exchange
+        except BaseException as error:
+            exchange.settle(error)
+            raise
 
 
 class Exchange:
@@ -96,24 +138,28 @@ class Exchange:
         """Seconds since the exchange was opened."""
         return time.perf_counter() - self._started
 
-    def answered(self, reply: Reply) -> None:
+    def answered(self, reply: Reply[F]) -> F:
         """Settle with a complete answer.
 
         Args:
             reply: The answer.
-        """
-        response = reply.response
-        self.target = reply.target
-        self.model = response.model
-        self.usage = response.usage
-        self.finish_reason = response.finish_reason
-        self.settle(None)
 
-    def note(self, batch: Sequence[Chunk]) -> None:
-        """Take down what chunks say besides their text.
+        Returns:
+            The answer itself.
+        """
+        answer = reply.answer
+        self.target = reply.target
+        self.model = answer.model
+        self.usage = answer.usage or self.usage
+        self.finish_reason = answer.finish_reason
+        self.settle(None)
+        return answer
+
+    def note(self, batch: Sequence[Facts]) -> None:
+        """Take down what pieces say besides their content.
 
         Args:
-            batch: The chunks.
+            batch: The pieces.
         """
         for chunk in batch:
             if chunk.usage is not None:
@@ -169,7 +215,7 @@ class Exchange:
             _log.warning("llm_call", success=False, code=code, detail=detail, **facts)
 
 
-class LiveAnswer:
+class LiveAnswer(Generic[F]):
     """A streamed answer under way.
 
     Iterate it to its end or close it; both settle its exchange. Errors are raised by
@@ -182,12 +228,13 @@ class LiveAnswer:
         seconds: The most that the whole answer may take.
 
     Attributes:
+        first: What has come already; the iteration begins with it.
         deadline: When whoever iterates must give up, on the event loop's clock.
     """
 
     def __init__(
         self,
-        stream: OpenStream,
+        stream: OpenStream[F],
         exchange: Exchange,
         verdict: Verdict,
         seconds: float,
@@ -195,18 +242,20 @@ class LiveAnswer:
         exchange.target = stream.target
         self.exchange = exchange
         self.verdict = verdict
-        self._first: Sequence[Chunk] | None = stream.first
+        self.first = stream.first
+        self._has_begun = False
         self._rest = stream.rest
         left = max(0.0, seconds - exchange.seconds)
         self.deadline = asyncio.get_running_loop().time() + left
 
-    def __aiter__(self) -> "LiveAnswer":
+    def __aiter__(self) -> "LiveAnswer[F]":
         return self
 
-    async def __anext__(self) -> Sequence[Chunk]:
+    async def __anext__(self) -> Sequence[F]:
         exchange = self.exchange
-        if self._first is not None:
-            batch, self._first = self._first, None
+        if not self._has_begun:
+            self._has_begun = True
+            batch = self.first
         else:
             try:
                 batch = await anext(self._rest)

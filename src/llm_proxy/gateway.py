@@ -1,13 +1,15 @@
 """The road of a call: admit, answer, settle. The only file that knows all the steps."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from llm_proxy.errors import LLMBadResponseError, PromptInjectionError
-from llm_proxy.exchange import Call, Exchange, Exchanges, LiveAnswer
+from llm_proxy.exchange import Call, Exchange, Exchanges, F, LiveAnswer
 from llm_proxy.guardrails import Guardrails, Verdict
-from llm_proxy.routing import Catalog, CatalogEntry, Route, Router
+from llm_proxy.providers import Errand, LLMProvider
+from llm_proxy.routing import Catalog, Reply, Router
 from llm_proxy.tasks import (
+    RenderedTask,
     Task,
     TaskResult,
     Templates,
@@ -15,7 +17,8 @@ from llm_proxy.tasks import (
     read_answer,
 )
 from llm_proxy.telemetry import get_logger
-from llm_proxy.types import ChatRequest, Message, Principal
+from llm_proxy.types import ChatRequest, Chunk, Principal, ResponseFormat, said
+from llm_proxy.wire import Inquiry, Passage, latest_texts
 
 _log = get_logger(__name__)
 _TASK_ATTEMPTS = 2
@@ -74,19 +77,12 @@ class Gateway:
         self._exchanges = exchanges
         self._stream_seconds = stream_seconds
 
-    def route(self, provider: str, model: str) -> Route:
-        """Find where a call goes; see `Catalog.route`."""
-        return self._catalog.route(provider, model)
-
-    def models(self) -> list[CatalogEntry]:
-        """List what callers may ask for; see `Catalog.entries`."""
-        return self._catalog.entries()
-
-    async def chat(self, call: Call) -> Answer:
+    async def chat(self, call: Call, request: ChatRequest) -> Answer:
         """Answer a call completely.
 
         Args:
-            call: What is asked.
+            call: Who asks whom.
+            request: What is asked.
 
         Returns:
             The answer.
@@ -94,14 +90,15 @@ class Gateway:
         Raises:
             APIError: The guardrails refused, the service is full, or nobody answered.
         """
-        verdict = self._inspect(call.feature, _texts(call.request))
-        return await self._answer(_with_texts(call, verdict.texts), verdict)
+        verdict = self._inspect(call.feature, request.texts)
+        return await self._answer(call, request.with_texts(verdict.texts), verdict)
 
-    async def stream(self, call: Call) -> LiveAnswer:
+    async def stream(self, call: Call, request: ChatRequest) -> LiveAnswer[Chunk]:
         """Answer a call while the answer grows.
 
         Args:
-            call: What is asked.
+            call: Who asks whom.
+            request: What is asked.
 
         Returns:
             The answer under way, which has its first text; the caller must iterate it
@@ -110,15 +107,73 @@ class Gateway:
         Raises:
             APIError: As `chat`. What goes wrong later is raised by the iteration.
         """
-        verdict = self._inspect(call.feature, _texts(call.request))
-        call = _with_texts(call, verdict.texts)
-        exchange = self._exchanges.open(call)
-        try:
-            opened = await self._router.stream(call.route, call.request)
-        except BaseException as error:
-            exchange.settle(error)
-            raise
-        return LiveAnswer(opened, exchange, verdict, self._stream_seconds)
+        verdict = self._inspect(call.feature, request.texts)
+        request = request.with_texts(verdict.texts)
+        return await self._open(
+            call,
+            lambda provider: provider.stream(request),
+            lambda chunk: bool(chunk.text.strip()),
+            verdict,
+        )
+
+    async def relay(self, call: Call, inquiry: Inquiry) -> Reply[Passage]:
+        """Answer a program in its own dialect.
+
+        Args:
+            call: Who asks whom.
+            inquiry: What is asked, not streamed.
+
+        Returns:
+            The complete answer, and who gave it.
+
+        Raises:
+            APIError: As `chat`, but guardrails only flag.
+        """
+        self._watch(call.feature, inquiry)
+        with self._exchanges.opened(call) as exchange:
+            reply = await self._router.ask(
+                call.route, lambda provider: provider.relay(inquiry)
+            )
+            exchange.answered(reply)
+            return reply
+
+    async def relay_stream(self, call: Call, inquiry: Inquiry) -> LiveAnswer[Passage]:
+        """Answer a program in its own dialect while the answer grows.
+
+        Args:
+            call: Who asks whom.
+            inquiry: What is asked, streamed.
+
+        Returns:
+            As `stream`.
+
+        Raises:
+            APIError: As `relay`.
+        """
+        verdict = self._watch(call.feature, inquiry)
+        return await self._open(
+            call, lambda provider: provider.relay_stream(inquiry), _has_content, verdict
+        )
+
+    async def forward(self, call: Call, errand: Errand) -> LiveAnswer[Passage]:
+        """Let an upstream's other endpoint answer a program.
+
+        Args:
+            call: Who asks whom.
+            errand: What is asked.
+
+        Returns:
+            As `stream`.
+
+        Raises:
+            APIError: The service is full, or nobody answered.
+        """
+        return await self._open(
+            call,
+            lambda provider: provider.forward(errand),
+            _has_content,
+            Verdict("allow", ()),
+        )
 
     async def process(self, task: Task, principal: Principal) -> TaskAnswer:
         """Do a task: make its prompt, ask the default model, read the result.
@@ -141,14 +196,10 @@ class Gateway:
             principal=principal,
             feature=feature,
             route=self._catalog.default_route(),
-            request=ChatRequest(
-                messages=(Message("user", rendered.prompt),),
-                system=rendered.system,
-                response_schema=rendered.response_schema,
-            ),
         )
+        request = _task_request(rendered)
         for _ in range(_TASK_ATTEMPTS):
-            answer = await self._answer(call, verdict)
+            answer = await self._answer(call, request, verdict)
             try:
                 result = read_answer(task, answer.text)
             except UnusableAnswerError as error:
@@ -182,15 +233,36 @@ class Gateway:
         task = Task.of(prompt, type=type, source=source, language=language)
         return (await self.process(task, Principal("internal"))).result.summary
 
-    async def _answer(self, call: Call, verdict: Verdict) -> Answer:
-        exchange = self._exchanges.open(call)
-        try:
-            reply = await self._router.complete(call.route, call.request)
-        except BaseException as error:
-            exchange.settle(error)
-            raise
-        exchange.answered(reply)
-        return Answer(reply.response.text, exchange, verdict)
+    async def _answer(
+        self, call: Call, request: ChatRequest, verdict: Verdict
+    ) -> Answer:
+        with self._exchanges.opened(call) as exchange:
+            reply = await self._router.ask(
+                call.route, lambda provider: provider.complete(request)
+            )
+            return Answer(exchange.answered(reply).text, exchange, verdict)
+
+    async def _open(
+        self,
+        call: Call,
+        ask: Callable[[LLMProvider], AsyncGenerator[Sequence[F], None]],
+        has_content: Callable[[F], bool],
+        verdict: Verdict,
+    ) -> LiveAnswer[F]:
+        with self._exchanges.opened(call) as exchange:
+            opened = await self._router.open(call.route, ask, has_content)
+            return LiveAnswer(opened, exchange, verdict, self._stream_seconds)
+
+    def _watch(self, feature: str, inquiry: Inquiry) -> Verdict:
+        verdict = self._guards.watch(latest_texts(inquiry.asked.fields))
+        if verdict.injection:
+            _log.warning(
+                "prompt_injection_detected",
+                patterns=verdict.injection,
+                action=verdict.action,
+                feature=feature,
+            )
+        return verdict
 
     def _inspect(self, feature: str, texts: Sequence[str]) -> Verdict:
         """Let the guardrails look at what a caller sends; log kinds, never text."""
@@ -214,19 +286,13 @@ class Gateway:
         return verdict
 
 
-def _texts(request: ChatRequest) -> list[str]:
-    texts = [message.content for message in request.messages]
-    return texts if request.system is None else [*texts, request.system]
+def _has_content(passage: Passage) -> bool:
+    return passage.has_content
 
 
-def _with_texts(call: Call, texts: Sequence[str]) -> Call:
-    """Put back what the guardrails made of the texts."""
-    request = call.request
-    if list(texts) == _texts(request):
-        return call
-    messages = tuple(
-        replace(message, content=text)
-        for message, text in zip(request.messages, texts, strict=False)
+def _task_request(rendered: RenderedTask) -> ChatRequest:
+    schema = rendered.response_schema
+    return ChatRequest(
+        (said("system", rendered.system), said("user", rendered.prompt)),
+        response_format=schema and ResponseFormat(schema, required=False),
     )
-    system = None if request.system is None else texts[-1]
-    return replace(call, request=replace(request, messages=messages, system=system))

@@ -19,12 +19,14 @@ from llm_proxy.api.edge import Edge
 from llm_proxy.api.errors import FaultBoundary, install_error_handlers
 from llm_proxy.api.openapi import describe_app
 from llm_proxy.api.routes import install_routes
+from llm_proxy.api.v1.background import Background
 from llm_proxy.config import ProxyConfig, load_config
 from llm_proxy.exchange import Exchanges
 from llm_proxy.gateway import Gateway
 from llm_proxy.guardrails import Guardrails
 from llm_proxy.limits import RateLimits
 from llm_proxy.providers import ProviderFactory
+from llm_proxy.responses import ResponseStore
 from llm_proxy.routing import Backoff, Catalog, Health, Router
 from llm_proxy.security import ClientAddress, SettingsTokenStore
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
@@ -98,6 +100,8 @@ def _install_parts(app: FastAPI, settings: Settings, client: UpstreamClient) -> 
     app.state.catalog = catalog
     app.state.gateway = _gateway(settings, config, catalog, metrics)
     app.state.admission = _admission(settings, rates)
+    app.state.responses = ResponseStore()
+    app.state.background = Background(app.state.gateway)
     app.state.limiter = rates.limiter
     app.state.draining = False
 
@@ -188,6 +192,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         yield
     finally:
         app.state.draining = True
+        await app.state.background.aclose()
         await app.state.providers.aclose()
         log.info("stopped")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from llm_proxy import __version__
-from llm_proxy.providers.factory import find_base_url
+from llm_proxy.providers.connections import find_base_url
 from llm_proxy.providers.presets import PRESETS
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
 from llm_proxy.variables import HOSTED

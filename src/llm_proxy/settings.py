@@ -32,6 +32,9 @@ Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+# How long the SDKs of OpenAI and Anthropic wait unless they are told otherwise.
+_SDK_TIMEOUT = 600.0
+
 
 class ConfigurationError(Exception):
     """The operator must correct something before the service can start.
@@ -118,6 +121,8 @@ class Settings(BaseSettings):
     """Seconds to connect to a provider."""
     request_deadline: Seconds = 120.0
     """Seconds for all attempts and waits of one call; a stream, to its first text."""
+    v1_timeout: Seconds | None = None
+    """The same two for `/v1`; default 600, or what is set for all."""
     stream_deadline: Seconds = 600.0
     """Seconds for a streamed answer as a whole."""
     retry_attempts: int = Field(default=3, ge=1, le=10)
@@ -141,6 +146,8 @@ class Settings(BaseSettings):
     """Characters of a prompt."""
     max_body_bytes: Count = 1_048_576
     """Bytes of a request body."""
+    max_v1_body_bytes: Count = 33_554_432
+    """Bytes of a request body, or of an answer, on `/v1`."""
     max_head_bytes: Count = 65_536
     """Bytes of a request's line and headers."""
     max_response_bytes: Count = 10_485_760
@@ -205,6 +212,21 @@ class Settings(BaseSettings):
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of the proxies that may name the client."""
         return parse_networks(self.trusted_proxies)
+
+    @property
+    def v1_request_timeout(self) -> float:
+        """Seconds for which a provider may be silent when it answers on `/v1`."""
+        return self._v1_seconds("request_timeout", self.request_timeout)
+
+    @property
+    def v1_request_deadline(self) -> float:
+        """Seconds for all attempts and waits of one call on `/v1`."""
+        return self._v1_seconds("request_deadline", self.request_deadline)
+
+    def _v1_seconds(self, general: str, seconds: float) -> float:
+        if self.v1_timeout is not None:
+            return self.v1_timeout
+        return seconds if general in self.model_fields_set else _SDK_TIMEOUT
 
     @property
     def effective_log_level(self) -> Literal["debug", "info", "warn", "error"]:

@@ -21,12 +21,12 @@ from llm_proxy.main import create_app
 from llm_proxy.providers import PROVIDERS, LLMProvider
 from llm_proxy.providers.http_provider import HTTPProvider
 from llm_proxy.providers.presets import PRESETS
-from llm_proxy.types import ChatRequest, ChatResponse, Chunk, Message, Usage
+from llm_proxy.types import ChatRequest, ChatResponse, Chunk, Usage, said
 
 KEY = "key-MARKER"
 ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 PACKAGE = Path(llm_proxy.__file__).parent
-QUESTION = ChatRequest(messages=(Message("user", "Hello"),))
+QUESTION = ChatRequest(messages=(said("user", "Hello"),))
 BOTH_ANSWERS = {
     "choices": [{"message": {"content": "Hi"}}],
     "content": [{"type": "text", "text": "Hi"}],

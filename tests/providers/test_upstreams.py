@@ -23,11 +23,11 @@ from llm_proxy.errors import (
 from llm_proxy.providers import LLMProvider
 from llm_proxy.providers.loopback import SandboxServer
 from llm_proxy.providers.sandbox import MODELS
-from llm_proxy.types import ChatRequest, Message
+from llm_proxy.types import ChatRequest, said
 
 pytestmark = pytest.mark.integration
 
-QUESTION = ChatRequest(messages=(Message("user", "Hello there"),))
+QUESTION = ChatRequest(messages=(said("user", "Hello there"),))
 BOTH = pytest.mark.parametrize("vendor", ["openai", "anthropic"])
 
 # What a fault is when the answer comes whole, and when it is streamed; one name for

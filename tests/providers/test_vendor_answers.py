@@ -18,9 +18,9 @@ from llm_proxy.errors import (
     LLMUnavailableError,
     PromptTooLongError,
 )
-from llm_proxy.types import ChatRequest, ChatResponse, Message, Usage
+from llm_proxy.types import ChatRequest, ChatResponse, Usage, said
 
-QUESTION = ChatRequest(messages=(Message("user", "Hello"),))
+QUESTION = ChatRequest(messages=(said("user", "Hello"),))
 BOTH = pytest.mark.parametrize("vendor", ["openai", "anthropic"])
 
 

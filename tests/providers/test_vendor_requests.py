@@ -10,9 +10,9 @@ import respx
 from llm_proxy import __version__
 from llm_proxy.providers import AnthropicProvider, OpenAIProvider
 from llm_proxy.providers.loopback import SandboxServer
-from llm_proxy.types import ChatRequest, Message
+from llm_proxy.types import ChatRequest, said
 
-QUESTION = ChatRequest(messages=(Message("user", "Hello"),))
+QUESTION = ChatRequest(messages=(said("user", "Hello"),))
 OPENAI_URL = "https://api.openai.com/v1/chat/completions"
 OPENAI_BODY = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello"}]}
 OPENAI_HEADERS = {

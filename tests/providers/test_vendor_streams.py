@@ -18,9 +18,9 @@ from llm_proxy.errors import (
     LLMUnavailableError,
 )
 from llm_proxy.providers import LLMProvider
-from llm_proxy.types import ChatRequest, Chunk, Message, Usage
+from llm_proxy.types import ChatRequest, Chunk, Usage, said
 
-QUESTION = ChatRequest(messages=(Message("user", "Hello"),))
+QUESTION = ChatRequest(messages=(said("user", "Hello"),))
 BOTH = pytest.mark.parametrize("vendor", ["openai", "anthropic"])
 DONE = b"data: [DONE]\n\n"
 

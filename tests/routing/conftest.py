@@ -1,14 +1,17 @@
-"""Providers that do as they are told, and a clock for waits that nobody waits for."""
+"""Providers that do as they are told, waits that nobody waits for, and catalogs."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
 import pytest
 
+from llm_proxy.config import ModelConfig, ProviderConfig, ProxyConfig
 from llm_proxy.errors import ProviderNotConfiguredError
-from llm_proxy.providers import LLMProvider
-from llm_proxy.routing import Backoff, Health, Router
-from llm_proxy.types import ChatRequest, ChatResponse, Chunk, Usage
+from llm_proxy.providers import LLMProvider, ProviderFactory
+from llm_proxy.routing import Backoff, Catalog, Health, Router
+from llm_proxy.transport import UpstreamClient
+from llm_proxy.types import ChatRequest, ChatResponse, Chunk, Text, Usage
 
 FOREVER = object()
 """In place of an answer or of a piece of one: silence."""
@@ -32,7 +35,8 @@ class ScriptedProvider(LLMProvider):
         return self._outcomes[min(self.calls, len(self._outcomes)) - 1]
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
-        return ChatResponse(await _say(self._next()), "scripted-1", "stop", Usage())
+        text = Text(await _say(self._next()))
+        return ChatResponse((text,), "scripted-1", "stop", Usage())
 
     async def stream(
         self, request: ChatRequest
@@ -105,3 +109,26 @@ def router(waits) -> Iterator[Callable[..., Router]]:
         )
 
     return router
+
+
+@pytest.fixture
+async def catalog(settings, monkeypatch):
+    """Makes catalogs of aliases, over the real registry of providers."""
+    for name in [*os.environ]:
+        if name.endswith(("_KEY", "_TOKEN", "_MODEL", "_BASE_URL")):
+            monkeypatch.delenv(name)
+    factories = []
+
+    def catalog(
+        providers: dict[str, ProviderConfig] | None = None,
+        overrides: dict[str, object] | None = None,
+        **aliases: ModelConfig,
+    ) -> Catalog:
+        chosen = settings(retry_attempts=3, **overrides or {})
+        config = ProxyConfig(providers=providers or {}, models=aliases)
+        factories.append(ProviderFactory(chosen, config, UpstreamClient()))
+        return Catalog(chosen, config, factories[-1])
+
+    yield catalog
+    for factory in factories:
+        await factory.aclose()

@@ -3,16 +3,14 @@ from collections import Counter
 
 import pytest
 
-from llm_proxy.config import ModelConfig, ProviderConfig, ProxyConfig
+from llm_proxy.config import ModelConfig, ProviderConfig
 from llm_proxy.errors import (
     ProviderNotConfiguredError,
     UnknownProviderError,
     UnsupportedModelError,
 )
-from llm_proxy.providers import ProviderFactory
-from llm_proxy.routing import ALIAS_PROVIDER, Catalog, Route, Target
+from llm_proxy.routing import ALIAS_PROVIDER, Route, Target
 from llm_proxy.settings import ConfigurationError
-from llm_proxy.transport import UpstreamClient
 
 GPT4, CLAUDE = Target("openai", "gpt-4"), Target("anthropic", "claude-sonnet-4-5")
 GPT4O, MINI = Target("openai", "gpt-4o"), Target("openai", "gpt-4o-mini")
@@ -22,28 +20,6 @@ def alias(*deployments: str | tuple[str, int], **fields: object) -> ModelConfig:
     rows = [each if isinstance(each, tuple) else (each, 1) for each in deployments]
     models = [{"model": model, "weight": weight} for model, weight in rows]
     return ModelConfig.model_validate({"deployments": models} | fields)
-
-
-@pytest.fixture
-async def catalog(settings, monkeypatch):
-    """Makes catalogs of aliases, over the real registry of providers."""
-    for name in ("GROQ_API_KEY", "TOGETHER_MODEL"):
-        monkeypatch.delenv(name, raising=False)
-    factories = []
-
-    def catalog(
-        providers: dict[str, ProviderConfig] | None = None,
-        overrides: dict[str, object] | None = None,
-        **aliases: ModelConfig,
-    ) -> Catalog:
-        chosen = settings(retry_attempts=3, **overrides or {})
-        config = ProxyConfig(providers=providers or {}, models=aliases)
-        factories.append(ProviderFactory(chosen, config, UpstreamClient()))
-        return Catalog(chosen, config, factories[-1])
-
-    yield catalog
-    for factory in factories:
-        await factory.aclose()
 
 
 class TestProviders:

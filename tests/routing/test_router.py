@@ -23,10 +23,10 @@ from llm_proxy.errors import (
     RequestRejectedError,
     UnsupportedModelError,
 )
-from llm_proxy.routing import Backoff, Health, Route, Target
-from llm_proxy.types import ChatRequest, Chunk, Message
+from llm_proxy.routing import Backoff, Health, OpenStream, Reply, Route, Target
+from llm_proxy.types import ChatRequest, ChatResponse, Chunk, said
 
-QUESTION = ChatRequest(messages=(Message("user", "Hello"),))
+QUESTION = ChatRequest(messages=(said("user", "Hello"),))
 FIRST, SECOND, THIRD = (Target(name, "m") for name in ("first", "second", "third"))
 
 
@@ -39,12 +39,24 @@ def route(
     return Route(targets or (FIRST,), attempts, deadline, first_token)
 
 
+async def ask(router, where: Route) -> Reply[ChatResponse]:
+    return await router.ask(where, lambda provider: provider.complete(QUESTION))
+
+
+async def open_stream(router, where: Route) -> OpenStream[Chunk]:
+    return await router.open(
+        where,
+        lambda provider: provider.stream(QUESTION),
+        lambda chunk: bool(chunk.text.strip()),
+    )
+
+
 async def complete(router, where: Route) -> str:
-    return (await router.complete(where, QUESTION)).response.text
+    return (await ask(router, where)).answer.text
 
 
 async def stream(router, where: Route) -> str:
-    opened = await router.stream(where, QUESTION)
+    opened = await open_stream(router, where)
     rest = [batch async for batch in opened.rest]
     return "".join(chunk.text for batch in [opened.first, *rest] for chunk in batch)
 
@@ -64,9 +76,9 @@ async def test_the_reply_says_who_gave_it(router, scripted):
     both = router(first=scripted(LLMUnavailableError()), second=scripted("Hi", "Ho"))
     where = route(FIRST, SECOND, attempts=1)
 
-    reply = await both.complete(where, QUESTION)
-    assert (reply.target, reply.response.model) == (SECOND, "scripted-1")
-    assert (await both.stream(where, QUESTION)).target == SECOND
+    reply = await ask(both, where)
+    assert (reply.target, reply.answer.model) == (SECOND, "scripted-1")
+    assert (await open_stream(both, where)).target == SECOND
 
 
 class TestRetries:
@@ -271,7 +283,7 @@ class TestFirstToken:
                 yield [Chunk("lo")]
 
         where = route(first_token=0.05, deadline=0.05)
-        opened = await router(first=Slow("")).stream(where, QUESTION)
+        opened = await open_stream(router(first=Slow("")), where)
         await asyncio.sleep(0.1)
         release.set()
         assert [batch async for batch in opened.rest] == [[Chunk("lo")]]
@@ -365,7 +377,7 @@ class TestFallbacks:
 class TestStreams:
     async def test_the_first_batch_goes_up_to_the_first_text(self, router, scripted):
         provider = scripted(("", " ", "Hel", "lo"))
-        opened = await router(first=provider).stream(route(), QUESTION)
+        opened = await open_stream(router(first=provider), route())
 
         assert opened.first == [Chunk(""), Chunk(" "), Chunk("Hel")]
         assert [batch async for batch in opened.rest] == [[Chunk("lo")]]
@@ -381,7 +393,7 @@ class TestStreams:
     async def test_what_fails_later_is_not(self, router, scripted):
         first, second = scripted(("Hel", LLMUnavailableError())), scripted("Hi")
         both = router(first=first, second=second)
-        opened = await both.stream(route(FIRST, SECOND), QUESTION)
+        opened = await open_stream(both, route(FIRST, SECOND))
 
         with pytest.raises(LLMUnavailableError):
             await anext(opened.rest)
@@ -396,7 +408,7 @@ class TestStreams:
         self, router, scripted, forever
     ):
         provider = scripted(("Hel", forever))
-        opened = await router(first=provider).stream(route(), QUESTION)
+        opened = await open_stream(router(first=provider), route())
         assert provider.closed == 0
 
         await opened.rest.aclose()

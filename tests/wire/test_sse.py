@@ -27,6 +27,11 @@ def decode(data: bytes, *, cut: int | None = None) -> list[ServerSentEvent]:
         (b"data: a\n\n", [(b"", b"a")]),
         (b"data:a\r\n\r\ndata:  b\r\r", [(b"", b"a"), (b"", b" b")]),
         (b"event: x\ndata: 1\ndata: 2\n\n", [(b"x", b"1\n2")]),
+        (b"event: x\ndata: 1\n\nevent: y\ndata: 2\n\n", [(b"x", b"1"), (b"y", b"2")]),
+        (b"event: x\ndata: 1\n\ndata: 2\n\n", [(b"x", b"1"), (b"", b"2")]),
+        (b"data: 1\n\nevent: y\ndata: 2\n\n", [(b"", b"1"), (b"y", b"2")]),
+        (b"event: x\n\nevent: y\ndata: 2\n\n", [(b"y", b"2")]),
+        (b"event: x\nid: 5\ndata: 1\n\n", [(b"x", b"1")]),
         (b": comment\nretry: 10\nid: 3\nunknown\ndata: a\n\n", [(b"", b"a")]),
         (b"event: only-a-name\n\ndata: a\n\n", [(b"", b"a")]),
         (b"\xef\xbb\xbfdata: a\n\n", [(b"", b"a")]),
@@ -49,6 +54,22 @@ def test_what_is_written_is_read(texts, end, cut):
 @given(st.binary(max_size=200), st.integers(1, 9))
 def test_any_bytes_give_the_same_events_cut_or_whole(data, cut):
     assert decode(data, cut=cut) == decode(data)
+
+
+LINES = st.sampled_from(
+    [
+        *(b"data: a\n\n", b"event: x\ndata: b\n\n", b"event: y\n", b"data: c\n"),
+        *(b"event: z\n\n", b"data:d\n\n", b": e\n\n", b"\n", b"data: f\r\n\r\n"),
+        *(b"event: u\ndata: g\ndata: h\n\n", b"event: v\nevent: w\ndata: i\n\n"),
+    ]
+)
+
+
+@given(st.lists(LINES, max_size=8).map(b"".join))
+def test_whole_events_in_one_read_are_read_like_any_others(data):
+    decoder = SSEDecoder()
+    first = decoder.feed(b"data: first\n\n")
+    assert first + decoder.feed(data) == decode(b"data: first\n\n" + data, cut=1)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Request bodies: bounded while they are read, strict JSON, one pydantic model."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request
@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_model(request: Request, model: type[Model]) -> Model:
-    """Read the request's body as one JSON object.
+    """Read the request's body as a value of our own.
 
     Args:
         request: With its body unread.
@@ -31,16 +31,40 @@ async def read_model(request: Request, model: type[Model]) -> Model:
         The valid object.
 
     Raises:
-        UnsupportedMediaTypeError: The body is not declared as plain JSON.
-        PayloadTooLargeError: It has more than ``MAX_BODY_BYTES``.
-        ClientDisconnectedError: The caller hung up meanwhile.
-        MalformedJSONError: It is not JSON (RFC 8259: UTF-8, no NaN, no lone
-            surrogates), or nested deeper than any sensible request.
+        APIError: As `read_json`.
         InvalidInputError: It is not what the model wants.
     """
     settings: Settings = request.app.state.settings
-    _check_head(request, settings.max_body_bytes)
-    body = await _read(request, settings.max_body_bytes)
+    _, value = await read_json(request, settings.max_body_bytes)
+    try:
+        return model.model_validate(value, context=settings)
+    except ValidationError as error:
+        raise describe(error) from error
+
+
+async def read_json(request: Request, max_bytes: int) -> tuple[bytes, dict[str, Any]]:
+    """Read the request's body as one JSON object.
+
+    Args:
+        request: With its body unread.
+        max_bytes: The most bytes to read.
+
+    Returns:
+        The bytes, and what they say.
+
+    Raises:
+        UnsupportedMediaTypeError: The body is not declared as plain JSON.
+        PayloadTooLargeError: It has more than `max_bytes`.
+        ClientDisconnectedError: The caller hung up meanwhile.
+        MalformedJSONError: It is not JSON (RFC 8259: UTF-8, no NaN, no lone
+            surrogates), has numbers beyond all bounds, or is nested deeper than any
+            sensible request.
+        InvalidInputError: It is not an object.
+    """
+    essence = check_head(request, max_bytes)
+    if essence != b"application/json" and not essence.endswith(b"+json"):
+        raise UnsupportedMediaTypeError
+    body = await read_bytes(request, max_bytes)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -48,14 +72,23 @@ async def read_model(request: Request, model: type[Model]) -> Model:
     if not isinstance(value, dict):
         problem = {"field": "body", "problem": "must be a JSON object"}
         raise InvalidInputError("The request is not valid: body", details=[problem])
-    try:
-        return model.model_validate(value, context=settings)
-    except ValidationError as error:
-        raise describe(error) from error
+    return body, value
 
 
-def _check_head(request: Request, max_bytes: int) -> None:
-    """Refuse by its head a body that would be refused later."""
+def check_head(request: Request, max_bytes: int) -> bytes:
+    """Refuse by its head a body that would be refused later.
+
+    Args:
+        request: The request.
+        max_bytes: The most bytes its body may have.
+
+    Returns:
+        The media type of the body, in lower case and without parameters.
+
+    Raises:
+        UnsupportedMediaTypeError: The body is compressed.
+        PayloadTooLargeError: It is announced as too large.
+    """
     content_type = b""
     for name, value in request.scope["headers"]:
         if name == b"content-type":
@@ -64,9 +97,7 @@ def _check_head(request: Request, max_bytes: int) -> None:
             raise UnsupportedMediaTypeError
         elif name == b"content-length" and _too_many(value, max_bytes):
             raise PayloadTooLargeError
-    essence = content_type.partition(b";")[0].strip().lower()
-    if essence != b"application/json" and not essence.endswith(b"+json"):
-        raise UnsupportedMediaTypeError
+    return content_type.partition(b";")[0].strip().lower()
 
 
 def _too_many(length: bytes, max_bytes: int) -> bool:
@@ -74,7 +105,20 @@ def _too_many(length: bytes, max_bytes: int) -> bool:
     return length.isdigit() and (len(length) > 15 or int(length) > max_bytes)
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
+async def read_bytes(request: Request, max_bytes: int) -> bytes:
+    """Read the request's body, whatever it is.
+
+    Args:
+        request: With its body unread.
+        max_bytes: The most bytes to read.
+
+    Returns:
+        The bytes.
+
+    Raises:
+        PayloadTooLargeError: There are more.
+        ClientDisconnectedError: The caller hung up meanwhile.
+    """
     parts: list[bytes] = []
     size = 0
     more = True

@@ -1,17 +1,23 @@
 """`/chat`: one prompt to one model."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import orjson
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
 from llm_proxy.api.body import read_model
 from llm_proxy.api.connection import Connected
+from llm_proxy.api.errors import error_body
 from llm_proxy.api.event_stream import EventStream
 from llm_proxy.api.meta import answer_meta
 from llm_proxy.api.schemas import ChatBody
+from llm_proxy.errors import APIError
 from llm_proxy.exchange import Call, LiveAnswer
 from llm_proxy.gateway import Answer, Gateway
-from llm_proxy.types import ChatRequest, Message
+from llm_proxy.routing import Catalog
+from llm_proxy.types import ChatRequest, Chunk, said
 
 
 async def chat(request: Request) -> Response:
@@ -19,35 +25,61 @@ async def chat(request: Request) -> Response:
     caller = admit(request, "api", "chat")
     body = await read_model(request, ChatBody)
     gateway: Gateway = request.app.state.gateway
-    call = Call(
-        principal=caller,
-        feature="chat",
-        route=gateway.route(body.provider, body.model),
-        request=_request(body),
-    )
+    catalog: Catalog = request.app.state.catalog
+    call = Call(caller, "chat", catalog.route(body.provider, body.model))
     if body.stream:
         async with Connected(request.receive):
-            live = await gateway.stream(call)
-        return EventStream(live, lambda text: _content(request, live, text))
+            live = await gateway.stream(call, _request(body))
+        return EventStream(live, _Events(request, live))
     async with Connected(request.receive):
-        answer = await gateway.chat(call)
+        answer = await gateway.chat(call, _request(body))
     content = _content(request, answer, answer.text)
     return Response(orjson.dumps(content), media_type="application/json")
 
 
+class _Events:
+    """``delta`` events, then one ``done`` or one ``error``."""
+
+    keepalive = b": keep-alive\n\n"
+
+    def __init__(self, request: Request, answer: LiveAnswer[Chunk]) -> None:
+        self._request = request
+        self._answer = answer
+        self._texts: list[str] = []
+
+    def write(self, batch: Sequence[Chunk]) -> bytes:
+        text = "".join([chunk.text for chunk in batch])
+        if not text:
+            return b""
+        self._texts.append(text)
+        return b'event: delta\ndata: {"response":%b}\n\n' % orjson.dumps(text)
+
+    def finish(self) -> bytes:
+        content = _content(self._request, self._answer, "".join(self._texts))
+        return _event(b"done", content)
+
+    def fail(self, error: APIError, request_id: str) -> bytes:
+        return _event(b"error", error_body(error, request_id))
+
+
+def _event(name: bytes, data: dict[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name, orjson.dumps(data))
+
+
 def _request(body: ChatBody) -> ChatRequest:
-    earlier = [Message(turn.role, turn.content) for turn in body.messages or ()]
+    messages = [said(turn.role, turn.content) for turn in body.messages or ()]
+    if body.system is not None:
+        messages.insert(0, said("system", body.system))
     return ChatRequest(
-        messages=(*earlier, Message("user", body.prompt)),
-        system=body.system,
+        messages=(*messages, said("user", body.prompt)),
         max_tokens=body.max_tokens,
         temperature=body.temperature,
     )
 
 
 def _content(
-    request: Request, answer: Answer | LiveAnswer, text: str
-) -> dict[str, object]:
+    request: Request, answer: Answer | LiveAnswer[Chunk], text: str
+) -> dict[str, Any]:
     target = answer.exchange.target
     return {
         "provider": target.provider,

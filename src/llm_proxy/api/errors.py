@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llm_proxy.api.admission import Admission
 from llm_proxy.api.connection import ClientDisconnectedError
+from llm_proxy.api.v1.surfaces import own_headers, surface_of
 from llm_proxy.errors import (
     APIError,
     AuthenticationError,
@@ -81,12 +82,16 @@ def error_response(error: APIError, scope: Scope) -> Response:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
     if isinstance(error, AuthenticationError):
         headers["www-authenticate"] = 'Bearer realm="llm-proxy"'
-    return Response(
-        orjson.dumps(error_body(error, state["request_id"])),
-        error.status,
-        headers,
-        "application/json",
-    )
+    surface = surface_of(scope)
+    if surface is None:
+        status, body = error.status, error_body(error, state["request_id"])
+    else:
+        status, body = surface.encode_error(error, state["request_id"])
+    response = Response(orjson.dumps(body), status, headers, "application/json")
+    if surface is not None:
+        response.raw_headers += error.headers
+        response.raw_headers += own_headers(surface, state["request_id"])
+    return response
 
 
 def describe(error: ValidationError | RequestValidationError) -> InvalidInputError:

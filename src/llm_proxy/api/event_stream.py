@@ -1,48 +1,77 @@
 """Answers as server-sent events."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
-import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from llm_proxy.api.connection import ClientDisconnectedError, Connected
-from llm_proxy.api.errors import error_body
 from llm_proxy.errors import APIError, InternalError, LLMTimeoutError
-from llm_proxy.exchange import LiveAnswer
+from llm_proxy.exchange import F, LiveAnswer
 from llm_proxy.telemetry import get_logger
 
 _log = get_logger(__name__)
 # For a caller who has not read what came before.
 _LAST_WORD_SECONDS = 5.0
+# Proxies on the way give up on connections that are silent for longer.
+_KEEPALIVE_SECONDS = 15.0
+
+F_contra = TypeVar("F_contra", contravariant=True)
+
+
+class EventWriter(Protocol[F_contra]):
+    """Writes one stream in a surface's words."""
+
+    @property
+    def keepalive(self) -> bytes:
+        """What to send while there is nothing to say."""
+        ...
+
+    def write(self, batch: Sequence[F_contra]) -> bytes:
+        """Write what has come; empty if callers hear nothing of it."""
+        ...
+
+    def finish(self) -> bytes:
+        """Write what ends a whole answer."""
+        ...
+
+    def fail(self, error: APIError, request_id: str) -> bytes:
+        """Write what ends an answer that is not whole."""
+        ...
 
 
 class EventStream(Response):
-    """Sends a live answer: ``delta`` events, then one ``done`` or one ``error``.
+    """Sends a live answer to its end, or to the error that ends it.
 
-    What one read from the upstream brought makes one ``delta``.
+    What one read from the upstream brought is sent at once.
 
     Args:
         answer: The answer under way; it is closed whatever happens.
-        summary: Makes the data of the ``done`` event from the whole text.
+        writer: Makes bytes of it.
+        headers: Of the response, besides those of every stream.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, answer: LiveAnswer, summary: Callable[[str], dict[str, Any]]
+        self,
+        answer: LiveAnswer[F],
+        writer: EventWriter[F],
+        headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
         super().__init__(headers={"x-accel-buffering": "no"})
         # Its length is not known yet.
         del self.headers["content-length"]
+        self.raw_headers += headers
         self._answer = answer
-        self._summary = summary
+        self._writer = writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
         error: APIError | None = None
+        keepalive = _Keepalive(send, self._writer.keepalive)
         try:
             async with Connected(receive):
                 await send(
@@ -55,41 +84,73 @@ class EventStream(Response):
                 try:
                     # It bounds the upstream, and the caller who does not read as well.
                     async with asyncio.timeout_at(self._answer.deadline):
-                        last = await self._send_deltas(scope, send)
+                        last = await self._send_events(scope, send, keepalive)
                 except TimeoutError:
                     error = LLMTimeoutError(log_detail="the stream's deadline")
-                    last = self._error(error, scope)
+                    last = self._fail(error, scope)
+                keepalive.stop()
                 async with asyncio.timeout(_LAST_WORD_SECONDS):
                     await send({"type": "http.response.body", "body": last})
         except TimeoutError:
             raise ClientDisconnectedError from None
         finally:
+            keepalive.stop()
             await self._answer.aclose(error)
 
-    async def _send_deltas(self, scope: Scope, send: Send) -> bytes:
-        """Send what comes and return the event that ends the stream."""
-        texts: list[str] = []
+    async def _send_events(
+        self, scope: Scope, send: Send, keepalive: "_Keepalive"
+    ) -> bytes:
+        """Send what comes and return what ends the stream."""
+        write = self._writer.write
         try:
             async for batch in self._answer:
-                text = "".join([chunk.text for chunk in batch])
-                if not text:
-                    continue
-                texts.append(text)
-                body = b'event: delta\ndata: {"response":%b}\n\n' % orjson.dumps(text)
-                await send(
-                    {"type": "http.response.body", "body": body, "more_body": True}
-                )
+                body = write(batch)
+                if body:
+                    keepalive.heard()
+                    await send(
+                        {"type": "http.response.body", "body": body, "more_body": True}
+                    )
         except APIError as error:
-            return self._error(error, scope)
+            return self._fail(error, scope)
         except Exception as error:  # noqa: BLE001 - the caller must hear of it
             _log.error("unhandled_exception", exc_info=error)
-            return self._error(InternalError(), scope)
-        return _event(b"done", self._summary("".join(texts)))
+            return self._fail(InternalError(), scope)
+        return self._writer.finish()
 
-    def _error(self, error: APIError, scope: Scope) -> bytes:
+    def _fail(self, error: APIError, scope: Scope) -> bytes:
         scope["state"]["error_code"] = error.code
-        return _event(b"error", error_body(error, scope["state"]["request_id"]))
+        return self._writer.fail(error, scope["state"]["request_id"])
 
 
-def _event(name: bytes, data: dict[str, Any]) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (name, orjson.dumps(data))
+class _Keepalive:
+    """Sends something whenever nothing else was sent for a while."""
+
+    def __init__(self, send: Send, words: bytes) -> None:
+        self._send = send
+        self._words = words
+        self._loop = asyncio.get_running_loop()
+        self._sending: asyncio.Task[None] | None = None
+        self.heard()
+        self._timer = self._loop.call_later(_KEEPALIVE_SECONDS, self._look)
+
+    def heard(self) -> None:
+        self._last = self._loop.time()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def _look(self) -> None:
+        silent = self._loop.time() - self._last
+        if silent >= _KEEPALIVE_SECONDS:
+            silent = 0.0
+            self.heard()
+            # One at a time: a caller who does not read gets no second one.
+            if self._sending is None or self._sending.done():
+                self._sending = self._loop.create_task(self._speak())
+        self._timer = self._loop.call_later(_KEEPALIVE_SECONDS - silent, self._look)
+
+    async def _speak(self) -> None:
+        body = {"type": "http.response.body", "body": self._words, "more_body": True}
+        await self._send(body)

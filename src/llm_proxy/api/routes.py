@@ -1,14 +1,14 @@
 """Which address leads to which function."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.routing import Route as StarletteRoute
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from llm_proxy.api.chat import chat
 from llm_proxy.api.schemas import (
@@ -22,6 +22,7 @@ from llm_proxy.api.schemas import (
     WebhookBody,
 )
 from llm_proxy.api.service import health, livez, metrics, models, readyz
+from llm_proxy.api.v1.routes import v1_routes
 from llm_proxy.api.webhook import webhook
 
 _ERRORS = {
@@ -56,7 +57,6 @@ class _Route:
     body: type[BaseModel] | None = None
 
 
-# The busiest first: routes are tried in this order.
 _ROUTES = (
     _Route(
         "chat",
@@ -107,6 +107,20 @@ class _Served(StarletteRoute):
         return match, child_scope
 
 
+class _Fixed(BaseRoute):
+    """All routes without parameters, found by their path rather than one by one."""
+
+    def __init__(self, routes: Iterable[_Served]) -> None:
+        self._routes = {route.path: route for route in routes}
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        return (Match.NONE, {}) if route is None else route.matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["route"].handle(scope, receive, send)
+
+
 def install_routes(app: FastAPI) -> None:
     """Give the application its routes, each under all its addresses.
 
@@ -115,11 +129,19 @@ def install_routes(app: FastAPI) -> None:
     """
     # Starlette serves the routes and FastAPI, behind it, documents them: the handlers
     # read requests themselves, and FastAPI's own road would add 25 µs to each.
-    app.router.routes += [
+    served = [
         _Served(path, route.endpoint, methods=[route.method])
         for route in _ROUTES
         for path in route.paths
     ]
+    served += [
+        _Served(route.path, route.endpoint, methods=[route.method])
+        for route in v1_routes()
+    ]
+    app.router.routes.append(
+        _Fixed(each for each in served if not each.param_convertors)
+    )
+    app.router.routes += [each for each in served if each.param_convertors]
     for route in _ROUTES:
         for path in route.paths:
             alias = path != route.paths[0]

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 from llm_proxy import __version__
 from llm_proxy.api.admission import Admission, admit, admit_anyone
 from llm_proxy.errors import OverloadedError
-from llm_proxy.gateway import Gateway
+from llm_proxy.routing import Catalog
 from llm_proxy.settings import Settings
 from llm_proxy.telemetry import CONTENT_TYPE, Metrics
 
@@ -41,7 +41,7 @@ async def readyz(request: Request) -> Response:
 async def models(request: Request) -> Response:
     """List the models that the caller may ask for."""
     admit(request, "api")
-    gateway: Gateway = request.app.state.gateway
+    catalog: Catalog = request.app.state.catalog
     entries = [
         {
             "id": f"{entry.provider}/{entry.model}",
@@ -49,7 +49,7 @@ async def models(request: Request) -> Response:
             "model": entry.model,
             "default": entry.default,
         }
-        for entry in gateway.models()
+        for entry in catalog.entries()
     ]
     return _json({"data": entries, "meta": {"requestId": request.state.request_id}})
 

@@ -64,6 +64,22 @@ class Guardrails:
             injection=tuple(attacks),
         )
 
+    def watch(self, texts: Sequence[str]) -> Verdict:
+        """Look for attacks in texts that are not ours to change.
+
+        Args:
+            texts: What programs send in a vendor's dialect.
+
+        Returns:
+            The verdict: allow or flag.
+        """
+        attacks: dict[str, None] = {}
+        if self.injection != "off":
+            for text in texts:
+                attacks.update(dict.fromkeys(detect(text)))
+        action: Action = "flag" if attacks else "allow"
+        return Verdict(action, tuple(texts), injection=tuple(attacks))
+
     def _action(self, has_pii: bool, has_attack: bool) -> Action:
         if has_attack and self.injection == "block":
             return "block"

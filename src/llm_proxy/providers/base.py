@@ -1,9 +1,34 @@
 """The interface behind which all providers are interchangeable."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 
-from llm_proxy.types import ChatRequest, ChatResponse, Chunk, Message
+from llm_proxy.errors import UnsupportedFeatureError
+from llm_proxy.types import ChatRequest, ChatResponse, Chunk, said
+from llm_proxy.wire import Inquiry, Passage, scatter
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A request to one of an upstream's endpoints besides chat.
+
+    Attributes:
+        path: The endpoint, below the base URL.
+        body_for: Writes the body for an upstream's name of the model.
+        content_type: The media type of the body.
+        method: The HTTP method.
+        observe: Reads usage from a complete JSON answer; None passes the answer's
+            bytes on as they come, whatever they are.
+    """
+
+    path: str
+    body_for: Callable[[str], bytes]
+    content_type: str = "application/json"
+    observe: Callable[[bytes], Passage] | None = None
+    method: str = "POST"
+    headers: Sequence[tuple[str, str]] = ()
+    dialect: str = "openai_chat"
 
 
 class LLMProvider(ABC):
@@ -45,8 +70,68 @@ class LLMProvider(ABC):
         Raises:
             APIError: Drawn from the tree in `llm_proxy.errors`, at any point.
         """
-        answer = await self.complete(request)
-        yield [Chunk(answer.text, answer.finish_reason, answer.usage, answer.model)]
+        yield scatter(await self.complete(request))
+
+    def relays(self, dialect: str) -> bool:
+        """Say whether callers' bytes can pass through.
+
+        Args:
+            dialect: The name of the dialect they are in.
+
+        Returns:
+            Whether the upstream speaks it too.
+        """
+        return False
+
+    async def relay(self, inquiry: Inquiry) -> Passage:
+        """Ask once in the caller's dialect, or translate from and to it.
+
+        Args:
+            inquiry: What to ask, not streamed.
+
+        Returns:
+            The complete answer in the caller's dialect; it may be without text.
+
+        Raises:
+            APIError: Drawn from the tree in `llm_proxy.errors`.
+        """
+        answer = await self.complete(inquiry.request)
+        data = inquiry.surface.encode_response(answer, inquiry.asked)
+        return Passage(data, True, answer.finish_reason, answer.usage, answer.model)
+
+    async def relay_stream(
+        self, inquiry: Inquiry
+    ) -> AsyncGenerator[Sequence[Passage], None]:
+        """Ask once in the caller's dialect, or translate, while the answer grows.
+
+        Args:
+            inquiry: What to ask, streamed.
+
+        Yields:
+            Events in the caller's dialect. The generator ends only when the answer is
+            whole, with what the dialect says then.
+
+        Raises:
+            APIError: Drawn from the tree in `llm_proxy.errors`, at any point.
+        """
+        async for passages in translate(inquiry, self.stream(inquiry.request)):
+            yield passages
+
+    async def forward(self, errand: Errand) -> AsyncGenerator[Sequence[Passage], None]:
+        """Ask an endpoint besides chat, once.
+
+        Args:
+            errand: What to ask.
+
+        Yields:
+            The answer's bytes; the first passage has the headers and the content type.
+
+        Raises:
+            UnsupportedFeatureError: The upstream has no such endpoint.
+            APIError: Drawn from the tree in `llm_proxy.errors`, at any point.
+        """
+        raise UnsupportedFeatureError(f"The model's provider has no {errand.path}")
+        yield  # makes it a generator, as it is where there is such an endpoint
 
     async def generate_response(self, prompt: str) -> str:
         """Answer one prompt with plain text.
@@ -60,5 +145,32 @@ class LLMProvider(ABC):
         Raises:
             APIError: As `complete`.
         """
-        request = ChatRequest(messages=(Message("user", prompt),))
+        request = ChatRequest(messages=(said("user", prompt),))
         return (await self.complete(request)).text
+
+
+async def translate(
+    inquiry: Inquiry, batches: AsyncIterator[Sequence[Chunk]]
+) -> AsyncGenerator[Sequence[Passage], None]:
+    """Write a canonical stream in the caller's dialect.
+
+    Args:
+        inquiry: Names the dialect.
+        batches: The stream.
+
+    Yields:
+        One passage per batch, and one for the end.
+    """
+    encoder = inquiry.surface.stream_encoder(inquiry.asked)
+    async for batch in batches:
+        data = encoder.feed(batch)
+        finish_reason = usage = model = None
+        has_content = False
+        for chunk in batch:
+            has_content = has_content or bool(chunk.text or chunk.delta)
+            finish_reason = chunk.finish_reason or finish_reason
+            usage = chunk.usage or usage
+            model = chunk.model or model
+        has_content = has_content or finish_reason is not None
+        yield [Passage(data, has_content, finish_reason, usage, model)]
+    yield [Passage(encoder.close())]

@@ -12,6 +12,7 @@ from llm_proxy.errors import (
     LLMBadResponseError,
     LLMConnectionError,
     LLMConnectionLostError,
+    LLMContentFilteredError,
     LLMCredentialsError,
     LLMQuotaExhaustedError,
     LLMRateLimitedError,
@@ -24,7 +25,7 @@ from llm_proxy.errors import (
 from llm_proxy.wire import ErrorDetail
 
 _TOO_LONG = re.compile(
-    r"context.?(length|window|size)|maximum context|prompt is too long|"
+    r"context.?(length|window|size)|maximum context|(prompt|input) is too long|"
     r"too many (input )?tokens",
     re.IGNORECASE,
 )
@@ -33,6 +34,8 @@ _MAX_WAIT_SECONDS = 3600.0
 _QUOTA_CODES = ("insufficient_quota", "billing", "spend_limit")
 # How Anthropic, xAI and Gemini begin a 400 that is about the operator's account.
 _NO_CREDIT = re.compile(r"your credit balance is too low", re.IGNORECASE)
+# How Azure OpenAI refuses a prompt, and cuts an answer off.
+_FILTERED = "content_filter"
 _KEY_REFUSED = re.compile(r"incorrect api key|api key not valid", re.IGNORECASE)
 
 
@@ -73,15 +76,19 @@ def from_status(
         headers: The response's; ``retry-after`` is read from them.
 
     Returns:
-        The error to raise. The vendor's sentence is in none of its fields, because it
-        may quote the prompt or the key.
+        The error to raise. The vendor's sentence is in its `vendor` alone, and only
+        where it speaks of the caller's mistake: others may quote the key.
     """
     log_detail = f"status={status} code={detail.code}"
     kind = _operators_problem(status, detail)
+    if kind is None and _FILTERED in detail.code:
+        kind = LLMContentFilteredError
     if kind is None and _is_callers_mistake(status, detail):
-        return _callers_mistake(status, detail)(
+        mistake = _callers_mistake(status, detail)(
             log_detail=f"provider={provider} {log_detail}"
         )
+        mistake.vendor = detail.words
+        return mistake
     if status == 404:
         log_detail += " (is the base URL right? most end in /v1)"
     return (kind or _upstreams_failure(status))(
@@ -119,7 +126,8 @@ def _callers_mistake(status: int, detail: ErrorDetail) -> type[APIError]:
 def _upstreams_failure(status: int) -> type[LLMAPIError]:
     if status == 429:
         return LLMRateLimitedError
-    if status in (408, 409) or status >= 500:
+    # 424 is how Bedrock says that the model behind it failed.
+    if status in (408, 409, 424) or status >= 500:
         return LLMUnavailableError
     return LLMBadResponseError
 

@@ -1,71 +1,24 @@
-"""The one way in which a provider talks to an upstream over HTTP."""
+"""A provider whose upstream is an HTTP API."""
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Generator,
-    Mapping,
-    Sequence,
-)
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import httpx
 
-from llm_proxy import __version__
 from llm_proxy.errors import (
-    APIError,
     LLMBadResponseError,
     LLMContentFilteredError,
-    LLMStreamBrokenError,
-    LLMTimeoutError,
-    ProviderNotConfiguredError,
+    UnsupportedFeatureError,
 )
-from llm_proxy.providers.base import LLMProvider
-from llm_proxy.providers.faults import from_status, from_transport
-from llm_proxy.providers.loopback import LoopbackServer
-from llm_proxy.transport import BodyTooLargeError, UpstreamClient, raw_body, read_body
+from llm_proxy.providers.base import Errand, LLMProvider, translate
+from llm_proxy.providers.connection import Connection
+from llm_proxy.providers.message import Outgoing
+from llm_proxy.providers.travelling import Headers, travelling_headers
+from llm_proxy.providers.upstream import Upstream, content_type
 from llm_proxy.types import ChatRequest, ChatResponse, Chunk
-from llm_proxy.wire import Dialect, UpstreamFaultError, WireError
+from llm_proxy.wire import Encoded, Inquiry, Passage, RelayDialect, scatter
 
-_MAX_ERROR_BYTES = 64 * 1024
 _EVENT_STREAM = "text/event-stream"
-_LINGER_SECONDS = 0.1
-# A token of four letters travels in some two hundred bytes of JSON.
-_FRAMING = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """How to reach one upstream.
-
-    Attributes:
-        name: The provider's name.
-        dialect: What the upstream speaks.
-        client: Carries the requests; shared by all providers.
-        base_url: Where the dialect's paths begin; unused when there is a `server`.
-        api_key: The provider key.
-        key_name: The variable that should hold the key; empty if none is needed.
-        headers: Headers that every request carries besides the provider's own.
-        server: An upstream of our own, started on first use.
-        connect_timeout: Seconds for DNS, TCP and TLS together.
-        read_timeout: Seconds that the upstream may be silent.
-        max_body_bytes: The most bytes of a complete answer.
-    """
-
-    name: str
-    dialect: Dialect
-    client: UpstreamClient
-    base_url: str = ""
-    api_key: str | None = field(default=None, repr=False)
-    key_name: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    server: LoopbackServer | None = None
-    connect_timeout: float = 5.0
-    read_timeout: float = 30.0
-    max_body_bytes: int = 10 * 1024 * 1024
 
 
 class HTTPProvider(LLMProvider):
@@ -76,41 +29,18 @@ class HTTPProvider(LLMProvider):
         connection: How to reach the upstream.
 
     Raises:
-        ProviderNotConfiguredError: The upstream needs a key and there is none, or
-            one that no header can carry.
+        ProviderNotConfiguredError: See `Upstream`.
     """
 
     def __init__(self, model: str, connection: Connection) -> None:
         super().__init__(model)
-        if connection.key_name and not connection.api_key:
-            raise ProviderNotConfiguredError(
-                f"The provider {connection.name!r} is not configured on this server",
-                log_detail=f"{connection.key_name} is not set",
-            )
-        key = connection.api_key or ""
-        if not (key.isascii() and key.isprintable()):
-            raise ProviderNotConfiguredError(
-                log_detail=f"the key of {connection.name!r} is not printable ASCII"
-            )
         self._connection = connection
-        self._url = httpx.URL(connection.base_url + connection.dialect.path)
-        self._headers = httpx.Headers(
-            {
-                "content-type": "application/json",
-                "accept-encoding": "identity",
-                "user-agent": f"llm-proxy/{__version__}",
-                **self.key_headers(connection.api_key),
-            }
+        self._dialect = connection.dialect
+        self._upstream = Upstream(
+            connection,
+            self.key_headers(connection.api_key),
+            self.sign if type(self).sign is not HTTPProvider.sign else None,
         )
-        self._headers.update(connection.headers)
-        self._extensions = {
-            "timeout": {
-                "connect": connection.connect_timeout,
-                "read": connection.read_timeout,
-                "write": connection.read_timeout,
-                "pool": connection.connect_timeout,
-            }
-        }
 
     @staticmethod
     @abstractmethod
@@ -124,161 +54,178 @@ class HTTPProvider(LLMProvider):
             Header names and values.
         """
 
+    async def sign(self, url: httpx.URL, body: bytes) -> Mapping[str, str]:
+        """Write the headers that depend on the request; most APIs have none.
+
+        Args:
+            url: Where the request goes.
+            body: What it carries.
+
+        Returns:
+            Header names and values.
+        """
+        raise NotImplementedError
+
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Ask once, without retries; see `LLMProvider.complete`."""
-        response = await self._send(request, stream=False)
+        response = await self._send(self._encode(request, stream=False), stream=False)
         try:
-            return await self._read_answer(response)
+            answer = await self._read_answer(response)
         finally:
             await response.aclose()
+        if not answer.text.strip():
+            raise self._empty(answer.finish_reason)
+        return answer
 
     async def stream(
         self, request: ChatRequest
     ) -> AsyncGenerator[Sequence[Chunk], None]:
         """Ask once and hand out the answer as it comes; see `LLMProvider.stream`."""
-        response = await self._send(request, stream=True)
+        response = await self._send(self._encode(request, stream=True), stream=True)
         finish_reason = ""
         has_text = False
-        text_size = wire_size = 0
-        max_bytes = self._connection.max_body_bytes
+        size = 0
         try:
-            if not _content_type(response).startswith(_EVENT_STREAM):
-                yield [_as_chunk(await self._read_answer(response))]
-                return
-            decoder = self._connection.dialect.stream_decoder()
-            body = raw_body(response)
-            with self._stream_faults():
-                async for data in body:
-                    wire_size += len(data)
-                    if chunks := decoder.feed(data):
-                        for chunk in chunks:
-                            has_text = has_text or bool(chunk.text.strip())
-                            finish_reason = chunk.finish_reason or finish_reason
-                            text_size += len(chunk.text)
-                        yield chunks
-                    if text_size > max_bytes or wire_size > max_bytes * _FRAMING:
-                        raise WireError("the stream is too large")
-                    if decoder.done:
-                        break
-                decoder.close()
-                await _read_to_end(body)
+            async for batch in self._read_chunks(response):
+                for chunk in batch:
+                    has_text = has_text or bool(chunk.text.strip())
+                    finish_reason = chunk.finish_reason or finish_reason
+                    size += len(chunk.text)
+                yield batch
+                if size > self._connection.max_body_bytes:
+                    raise self._upstream.bad_response("the stream is too large")
             if not has_text:
                 raise self._empty(finish_reason)
         finally:
             await response.aclose()
 
-    async def _send(self, request: ChatRequest, *, stream: bool) -> httpx.Response:
-        """Send the request and return the response if it is a success."""
-        connection = self._connection
-        url = self._url
-        if connection.server is not None:
-            url = httpx.URL(await connection.server.start() + connection.dialect.path)
-        body = connection.dialect.encode_request(self.model, request, stream)
+    def relays(self, dialect: str) -> bool:
+        """Say whether the upstream speaks a dialect; see `LLMProvider.relays`."""
+        return dialect in self._connection.relays
+
+    async def relay(self, inquiry: Inquiry) -> Passage:
+        """Ask once, in the caller's dialect if possible; see `LLMProvider.relay`."""
+        upstream = self._upstream
+        dialect = self._connection.relays.get(inquiry.surface.name)
+        if dialect is not None:
+            response = await upstream.send(self._relayed(dialect, inquiry))
+            try:
+                body = await upstream.read(response, patient=True)
+            finally:
+                await response.aclose()
+            passage = upstream.decode(dialect.observe, body)
+            return passage._replace(headers=travelling_headers(response))
+        encoded = self._encode(inquiry.request, stream=False)
+        response = await self._send(encoded, stream=False, patient=True)
         try:
-            response = await connection.client.send(
-                httpx.Request(
-                    "POST",
-                    url,
-                    headers=self._headers,
-                    # As a stream, because for `content` httpx would write the two
-                    # headers that the transport writes anyway.
-                    stream=httpx.ByteStream(body),
-                    extensions=self._extensions,
-                ),
-                stream=True,
-            )
-        except httpx.TransportError as error:
-            raise from_transport(error, connection.name) from error
-        if response.status_code == httpx.codes.OK:
-            if response.headers.get("content-encoding", "identity") == "identity":
-                return response
+            answer = await self._read_answer(response, patient=True)
+        finally:
             await response.aclose()
-            raise self._bad_response("compressed although identity was asked")
+        return Passage(
+            inquiry.surface.encode_response(answer, inquiry.asked),
+            has_content=True,
+            finish_reason=answer.finish_reason,
+            usage=answer.usage,
+            model=answer.model,
+            headers=_notes(response, encoded),
+        )
+
+    async def relay_stream(
+        self, inquiry: Inquiry
+    ) -> AsyncGenerator[Sequence[Passage], None]:
+        """Ask once and hand out what comes; see `LLMProvider.relay_stream`."""
+        upstream = self._upstream
+        dialect = self._connection.relays.get(inquiry.surface.name)
+        if dialect is None:
+            encoded = self._encode(inquiry.request, stream=True)
+            response = await self._send(encoded, stream=True, patient=True)
+        else:
+            encoded = Encoded(b"")
+            response = await upstream.send(self._relayed(dialect, inquiry))
         try:
-            raise await self._read_error(response)
+            yield [Passage(b"", headers=_notes(response, encoded))]
+            if dialect is not None and content_type(response).startswith(_EVENT_STREAM):
+                reader = dialect.passage_reader(inquiry.asked.fields)
+                async for passages in upstream.read_stream(response, reader):
+                    yield passages
+            else:
+                async for passages in translate(inquiry, self._read_chunks(response)):
+                    yield passages
         finally:
             await response.aclose()
 
-    async def _read_error(self, response: httpx.Response) -> APIError:
-        connection = self._connection
-        try:
-            body = await read_body(response, _MAX_ERROR_BYTES)
-        except (BodyTooLargeError, httpx.TransportError):
-            body = b""
-        detail = connection.dialect.decode_error(body)
-        return from_status(
-            response.status_code, detail, connection.name, response.headers
+    async def forward(self, errand: Errand) -> AsyncGenerator[Sequence[Passage], None]:
+        """Ask an endpoint besides chat; see `LLMProvider.forward`."""
+        if errand.dialect not in self._connection.relays:
+            raise UnsupportedFeatureError(
+                f"The provider {self._connection.name!r} does not offer {errand.path}"
+            )
+        upstream = self._upstream
+        message = Outgoing(
+            errand.path,
+            errand.body_for(self.model),
+            errand.headers,
+            patient=True,
+            content_type=errand.content_type,
+            method=errand.method,
         )
-
-    async def _read_answer(self, response: httpx.Response) -> ChatResponse:
-        media_type = _content_type(response).partition(";")[0].rstrip()
-        if media_type and not media_type.endswith("json"):
-            raise self._bad_response("the content type is not JSON")
-        connection = self._connection
+        response = await upstream.send(message)
         try:
-            body = await read_body(response, connection.max_body_bytes)
-            answer = connection.dialect.decode_response(body)
-        except httpx.TimeoutException as error:
-            raise from_transport(error, connection.name) from error
-        except httpx.TransportError as error:
-            # The answer was made and is paid for: asking again would pay twice.
-            raise LLMStreamBrokenError(
-                provider=connection.name, log_detail=type(error).__name__
-            ) from error
-        except BodyTooLargeError as error:
-            raise self._bad_response("the body is too large") from error
-        except UpstreamFaultError as fault:
-            raise self._from_fault(fault) from fault
-        except WireError as error:
-            raise self._bad_response(str(error)) from error
-        if not answer.text.strip():
-            raise self._empty(answer.finish_reason)
-        return answer
+            headers = (
+                (b"content-type", content_type(response).encode("latin-1")),
+                *travelling_headers(response),
+            )
+            yield [Passage(b"", headers=headers)]
+            if errand.observe is not None:
+                answer = await upstream.read(response, patient=True)
+                yield [upstream.decode(errand.observe, answer)]
+            else:
+                async for data in upstream.read_raw(response):
+                    yield [Passage(data, has_content=True)]
+        finally:
+            await response.aclose()
 
-    @contextmanager
-    def _stream_faults(self) -> Generator[None]:
-        """Say in our words what goes wrong while a stream is read."""
-        name = self._connection.name
-        try:
-            yield
-        except httpx.ReadTimeout as error:
-            raise LLMTimeoutError(provider=name, log_detail="idle stream") from error
-        except httpx.TransportError as error:
-            raise LLMStreamBrokenError(
-                provider=name, log_detail=type(error).__name__
-            ) from error
-        except UpstreamFaultError as fault:
-            raise self._from_fault(fault) from fault
-        except WireError as error:
-            raise LLMStreamBrokenError(provider=name, log_detail=str(error)) from error
+    def _encode(self, request: ChatRequest, *, stream: bool) -> Encoded:
+        return self._dialect.encode_request(self.model, request, stream)
 
-    def _from_fault(self, fault: UpstreamFaultError) -> APIError:
-        detail = fault.detail
-        return from_status(detail.status or 500, detail, self._connection.name)
+    async def _send(
+        self, encoded: Encoded, *, stream: bool, patient: bool = False
+    ) -> httpx.Response:
+        path = self._dialect.path(self.model, stream)
+        return await self._upstream.send(Outgoing(path, encoded.body, (), patient))
 
-    def _bad_response(self, why: str) -> LLMBadResponseError:
-        return LLMBadResponseError(provider=self._connection.name, log_detail=why)
+    def _relayed(self, dialect: RelayDialect, inquiry: Inquiry) -> Outgoing:
+        fields = inquiry.asked.fields
+        body = dialect.relay_request(inquiry.body, fields, self.model)
+        path = dialect.path(self.model, inquiry.stream)
+        return Outgoing(path, body, inquiry.headers, patient=True)
+
+    async def _read_answer(
+        self, response: httpx.Response, *, patient: bool = False
+    ) -> ChatResponse:
+        body = await self._upstream.read(response, patient=patient)
+        return self._upstream.decode(self._dialect.decode_response, body)
+
+    async def _read_chunks(
+        self, response: httpx.Response
+    ) -> AsyncGenerator[Sequence[Chunk], None]:
+        if not content_type(response).startswith(self._dialect.stream_type):
+            # Some upstreams do not stream, whatever they are asked.
+            yield scatter(await self._read_answer(response))
+            return
+        decoder = self._dialect.stream_decoder()
+        async for chunks in self._upstream.read_stream(response, decoder):
+            yield chunks
 
     def _empty(self, finish_reason: str) -> LLMBadResponseError:
         if finish_reason in ("content_filter", "refusal"):
             return LLMContentFilteredError(provider=self._connection.name)
-        return self._bad_response(f"no text, finish_reason={finish_reason}")
+        return self._upstream.bad_response(f"no text, finish_reason={finish_reason}")
 
 
-def _as_chunk(answer: ChatResponse) -> Chunk:
-    return Chunk(answer.text, answer.finish_reason, answer.usage, answer.model)
-
-
-def _content_type(response: httpx.Response) -> str:
-    return str(response.headers.get("content-type", "")).lower()
-
-
-async def _read_to_end(body: AsyncIterator[bytes]) -> None:
-    """Read what follows the last event, so that the connection can be used again.
-
-    The answer is whole already, so whatever goes wrong here is nobody's concern.
-    """
-    with suppress(TimeoutError, httpx.TransportError):
-        async with asyncio.timeout(_LINGER_SECONDS):
-            async for _ in body:
-                pass
+def _notes(response: httpx.Response, encoded: Encoded) -> Headers:
+    headers = travelling_headers(response)
+    if encoded.dropped:
+        dropped = ", ".join(encoded.dropped).encode("ascii", "replace")
+        headers += ((b"x-llm-proxy-dropped", dropped),)
+    return headers

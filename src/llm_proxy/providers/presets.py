@@ -3,17 +3,27 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from llm_proxy.providers.local_server import LocalServer
 from llm_proxy.providers.loopback import LoopbackServer, SandboxServer
-from llm_proxy.wire import AnthropicMessages, Dialect, OpenAIChat
-
-API = Literal["openai", "anthropic"]
+from llm_proxy.wire import (
+    AnthropicMessages,
+    BedrockConverse,
+    Dialect,
+    Gemini,
+    OpenAIChat,
+    OpenAICompletions,
+    OpenAIResponses,
+    RelayDialect,
+)
 
 OPENAI = OpenAIChat()
 OPENAI_WITH_SCHEMA = OpenAIChat(json_schema=True)
-DIALECTS: Mapping[API, Dialect] = {"openai": OPENAI, "anthropic": AnthropicMessages()}
+# OpenAI itself: it has renamed a field and a role that others know by their old names.
+OPENAI_PROPER = OpenAIChat(
+    max_tokens_field="max_completion_tokens", developer_role=True, custom_tools=True
+)
+COMPLETIONS = (OpenAICompletions(),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +35,27 @@ class Preset:
             `server`, knows.
         keys: Variables that may hold the key, the first is the one to name in errors;
             none means that no key is needed.
+        optional_keys: Variables that may hold a key where none is needed.
         model: The model used when nobody names one.
         dialect: What it speaks.
+        also: What else it speaks, for callers who speak it too.
         urls: Variables besides ``{NAME}_BASE_URL`` that may hold the base URL.
         server: Makes the upstream of our own that stands behind the provider, from the
             path of the operator's model file.
         for_development: Not offered in staging and production.
+        dated: Whether its API may have versions that are dates.
     """
 
     base_url: str = ""
     keys: tuple[str, ...] = ()
     model: str | None = None
     dialect: Dialect = OPENAI
+    also: tuple[RelayDialect, ...] = COMPLETIONS
     urls: tuple[str, ...] = ()
     server: Callable[[Path | None], LoopbackServer] | None = None
     for_development: bool = False
+    optional_keys: tuple[str, ...] = ()
+    dated: bool = False
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -47,18 +63,34 @@ PRESETS: Mapping[str, Preset] = {
         "https://api.openai.com/v1",
         ("OPENAI_API_KEY",),
         "gpt-4",
-        OpenAIChat(max_tokens_field="max_completion_tokens"),
+        OPENAI_PROPER,
+        (OpenAIResponses(), *COMPLETIONS),
     ),
     "anthropic": Preset(
         "https://api.anthropic.com/v1",
         ("ANTHROPIC_API_KEY",),
         "claude-sonnet-4-5",
         AnthropicMessages(),
+        (),
     ),
     "gemini": Preset(
-        "https://generativelanguage.googleapis.com/v1beta/openai",
+        "https://generativelanguage.googleapis.com/v1beta",
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         "gemini-2.5-flash",
+        Gemini(),
+        (),
+    ),
+    "azure": Preset(
+        keys=("AZURE_OPENAI_API_KEY",),
+        dialect=OPENAI_PROPER,
+        also=(OpenAIResponses(),),
+        urls=("AZURE_OPENAI_ENDPOINT",),
+        dated=True,
+    ),
+    "bedrock": Preset(
+        dialect=BedrockConverse(),
+        also=(),
+        optional_keys=("AWS_BEARER_TOKEN_BEDROCK",),
     ),
     "mistral": Preset(
         "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "mistral-small-latest"
@@ -112,7 +144,17 @@ PRESETS: Mapping[str, Preset] = {
     "sandbox": Preset(
         model="sandbox",
         dialect=OPENAI_WITH_SCHEMA,
+        also=(AnthropicMessages(), OpenAIResponses(), *COMPLETIONS),
         server=lambda _: SandboxServer(),
         for_development=True,
     ),
 }
+
+APIS: Mapping[str, Preset] = {
+    "openai": Preset(),
+    "anthropic": Preset(dialect=AnthropicMessages(), also=()),
+    "azure": Preset(dialect=OPENAI_PROPER, also=(OpenAIResponses(),), dated=True),
+    "bedrock": Preset(dialect=BedrockConverse(), also=()),
+    "gemini": Preset(dialect=Gemini(), also=()),
+}
+"""What is known of an upstream that the operator describes, by the API it speaks."""

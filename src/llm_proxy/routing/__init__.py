@@ -1,7 +1,8 @@
 """Routes, and the loop that follows them until somebody answers."""
 
-from llm_proxy.routing.catalog import ALIAS_PROVIDER, Catalog, CatalogEntry
+from llm_proxy.routing.catalog import Catalog, CatalogEntry
 from llm_proxy.routing.health import Health
+from llm_proxy.routing.listing import ALIAS_PROVIDER, ListedModel
 from llm_proxy.routing.route import Route, Target
 from llm_proxy.routing.router import Backoff, OpenStream, Reply, Router
 
@@ -11,6 +12,7 @@ __all__ = [
     "Catalog",
     "CatalogEntry",
     "Health",
+    "ListedModel",
     "OpenStream",
     "Reply",
     "Route",

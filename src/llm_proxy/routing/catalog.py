@@ -1,22 +1,32 @@
 """From the name that a caller uses to the route that its call takes."""
 
+import difflib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 from llm_proxy.config import ModelConfig, ProxyConfig
 from llm_proxy.errors import (
     ProviderNotConfiguredError,
+    UnknownModelError,
     UnknownProviderError,
     UnsupportedModelError,
 )
+from llm_proxy.pricing import PriceCatalogue
 from llm_proxy.providers import ProviderFactory
+from llm_proxy.providers.vendors import find_vendor
+from llm_proxy.routing.listing import (
+    ALIAS_PROVIDER,
+    ListedModel,
+    describe,
+    list_models,
+)
+from llm_proxy.routing.names import ModelNames
 from llm_proxy.routing.route import Route, Target
 from llm_proxy.settings import ConfigurationError, Settings
 
-# The name under which callers of `/chat` address the aliases of llm-proxy.yaml.
-ALIAS_PROVIDER = "llm-proxy"
+_MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,8 @@ class Catalog:
     ) -> None:
         self._settings = settings
         self._aliases = config.models
+        self._prices = PriceCatalogue()
+        self._names = ModelNames(factory, self._prices, settings.llm_provider)
         self.factory = factory
 
     def route(self, provider: str, model: str) -> Route:
@@ -76,6 +88,32 @@ class Catalog:
             if fallback.provider != target.provider
         ]
         return self._route((target, *fallbacks))
+
+    def resolve(self, name: str) -> Route:
+        """Find where a call goes whose caller says no more than a model's name.
+
+        Args:
+            name: An alias, with ``llm-proxy/`` before it or not; ``provider/model``;
+                the default model of a provider; or a vendor's name of a model.
+
+        Returns:
+            The route. Who names a model wants this model: there are no fallbacks but
+            those of an alias.
+
+        Raises:
+            UnknownModelError: The name leads nowhere.
+            ProviderNotConfiguredError: It names a provider that lacks its key.
+        """
+        deadline = self._settings.v1_request_deadline
+        if (alias := self._alias_of(name)) is not None:
+            total = self._aliases[alias].timeouts.total
+            return replace(self._alias_route(alias), deadline_seconds=total or deadline)
+        target = self._names.find(name)
+        if target is None:
+            raise self._unknown(name)
+        # Made here so that a name that leads nowhere is the caller's error at once.
+        self.factory.get_provider(target.provider, target.model)
+        return Route((target,), self._settings.retry_attempts, deadline)
 
     def default_route(self) -> Route:
         """Find where calls go whose callers name no model.
@@ -111,6 +149,38 @@ class Catalog:
             if status.model is not None
         ]
 
+    def listed(self) -> list[ListedModel]:
+        """List the names that `resolve` knows: what a program may offer its user.
+
+        The first call loads the price catalogue, which takes half a second.
+
+        Returns:
+            Aliases, default models as ``provider/model``, and what the price catalogue
+            says that the providers sell which are set up.
+        """
+        return list(self._listing.values())
+
+    def listed_model(self, name: str) -> ListedModel:
+        """Describe one model.
+
+        Args:
+            name: What `resolve` takes.
+
+        Returns:
+            The description, also of a model that no list has.
+
+        Raises:
+            UnknownModelError: The name leads nowhere, or to a provider without its key.
+        """
+        found = self._listing.get(self._alias_of(name) or name)
+        if found is not None:
+            return found
+        try:
+            target = self.resolve(name).targets[0]
+        except ProviderNotConfiguredError:
+            raise self._unknown(name) from None
+        return describe(name, target, self._prices)
+
     def check(self) -> None:
         """Make sure that all that the operator has named leads somewhere.
 
@@ -133,6 +203,32 @@ class Catalog:
             except (UnknownProviderError, ProviderNotConfiguredError) as error:
                 reasons = filter(None, (error.message, error.log_detail))
                 raise ConfigurationError(f"{place}: {': '.join(reasons)}") from None
+
+    @cached_property
+    def _listing(self) -> dict[str, ListedModel]:
+        return list_models(self._aliases, self._names, self._prices)
+
+    def _alias_of(self, name: str) -> str | None:
+        if name in self._aliases:
+            return name
+        surface, _, alias = name.partition("/")
+        if alias in self._aliases and surface.lower() == ALIAS_PROVIDER:
+            return alias
+        return None
+
+    def _unknown(self, name: str) -> UnknownModelError:
+        """Say what is wrong with a name, and how a right one looks."""
+        # What a caller sends is shown in part and without control characters.
+        shown = repr(name[:_MAX_SHOWN])[1:-1][:_MAX_SHOWN]
+        parts = [f"The model '{shown}' does not exist or you do not have access to it."]
+        vendor = find_vendor(name)
+        if vendor is not None and not self._names.is_set_up(vendor):
+            parts.append(f"The provider {vendor!r} is not configured on this server.")
+        near = difflib.get_close_matches(shown, self._listing)
+        if near:
+            parts.append(f"Did you mean {' or '.join(map(repr, near))}?")
+        parts.append("Any model can be asked for as provider/model.")
+        return UnknownModelError(" ".join(parts))
 
     def _default_targets(self) -> tuple[Target, ...]:
         return tuple(

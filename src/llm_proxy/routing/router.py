@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from tenacity import (
     AsyncRetrying,
@@ -25,7 +25,6 @@ from llm_proxy.providers import LLMProvider, ProviderFactory
 from llm_proxy.routing.health import Health
 from llm_proxy.routing.route import Route, Target
 from llm_proxy.telemetry import get_logger
-from llm_proxy.types import ChatRequest, ChatResponse, Chunk
 
 T = TypeVar("T")
 
@@ -52,26 +51,26 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Generic[T]):
     """A complete answer and who gave it."""
 
     target: Target
-    response: ChatResponse
+    answer: T
 
 
 @dataclass(frozen=True, slots=True)
-class OpenStream:
+class OpenStream(Generic[T]):
     """A stream that has begun to answer.
 
     Attributes:
         target: Who answers.
-        first: The chunks up to the first text.
+        first: What came up to the first content.
         rest: What follows; it must be iterated to its end or closed.
     """
 
     target: Target
-    first: Sequence[Chunk]
-    rest: AsyncGenerator[Sequence[Chunk], None]
+    first: Sequence[T]
+    rest: AsyncGenerator[Sequence[T], None]
 
 
 class Router:
@@ -101,12 +100,14 @@ class Router:
             max=backoff.max_seconds,
         ) + wait_random(0, backoff.jitter_seconds)
 
-    async def complete(self, route: Route, request: ChatRequest) -> Reply:
+    async def ask(
+        self, route: Route, call: Callable[[LLMProvider], Awaitable[T]]
+    ) -> Reply[T]:
         """Get a complete answer.
 
         Args:
             route: Where the call may go.
-            request: What to ask.
+            call: Asks one provider once.
 
         Returns:
             The first answer that anybody gives.
@@ -114,17 +115,20 @@ class Router:
         Raises:
             APIError: The last target's last error.
         """
-        target, response = await self._run(
-            route, lambda provider: provider.complete(request)
-        )
-        return Reply(target, response)
+        return Reply(*await self._run(route, call))
 
-    async def stream(self, route: Route, request: ChatRequest) -> OpenStream:
-        """Open a stream; it counts as an answer once its first text has come.
+    async def open(
+        self,
+        route: Route,
+        call: Callable[[LLMProvider], AsyncGenerator[Sequence[T], None]],
+        has_content: Callable[[T], bool],
+    ) -> OpenStream[T]:
+        """Open a stream; it counts as an answer once its first content has come.
 
         Args:
             route: Where the call may go.
-            request: What to ask.
+            call: Asks one provider once.
+            has_content: Tells content from what only announces it.
 
         Returns:
             The stream; from here on nothing is retried.
@@ -133,7 +137,7 @@ class Router:
             APIError: The last target's last error.
         """
         target, (first, rest) = await self._run(
-            route, lambda provider: _open(provider, request)
+            route, lambda provider: _first_content(call(provider), has_content)
         )
         return OpenStream(target, first, rest)
 
@@ -244,13 +248,12 @@ async def _within(seconds: float | None, awaitable: Awaitable[T], target: Target
         ) from error
 
 
-async def _open(
-    provider: LLMProvider, request: ChatRequest
-) -> tuple[list[Chunk], AsyncGenerator[Sequence[Chunk], None]]:
-    batches = provider.stream(request)
-    first: list[Chunk] = []
+async def _first_content(
+    batches: AsyncGenerator[Sequence[T], None], has_content: Callable[[T], bool]
+) -> tuple[list[T], AsyncGenerator[Sequence[T], None]]:
+    first: list[T] = []
     async for batch in batches:
         first.extend(batch)
-        if any(chunk.text.strip() for chunk in batch):
+        if any(map(has_content, batch)):
             return first, batches
-    raise LLMBadResponseError(log_detail="the stream ended without text")
+    raise LLMBadResponseError(log_detail="the stream ended without content")

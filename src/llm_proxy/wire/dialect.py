@@ -1,12 +1,11 @@
 """What every dialect can do, and how it says that an upstream's bytes are no use."""
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import orjson
-
-from llm_proxy.types import ChatRequest, ChatResponse, Chunk
+from llm_proxy.errors import VendorWords
+from llm_proxy.types import ChatRequest, ChatResponse, Chunk, FinishReason, Usage
 
 
 class WireError(ValueError):
@@ -20,12 +19,14 @@ class ErrorDetail:
     Attributes:
         status: The HTTP status it stands for, when the body tells.
         code: The vendor's words for the kind of error, type and code together.
-        message: The vendor's sentence; for logs, never for callers.
+        message: The vendor's sentence; not for logs.
+        words: All that the vendor says, for the caller whose mistake it is.
     """
 
     status: int | None
     code: str
     message: str
+    words: VendorWords | None = None
 
 
 class UpstreamFaultError(WireError):
@@ -34,6 +35,18 @@ class UpstreamFaultError(WireError):
     def __init__(self, detail: ErrorDetail) -> None:
         super().__init__(f"{detail.code}: {detail.message}")
         self.detail = detail
+
+
+class Encoded(NamedTuple):
+    """A request in a vendor's words.
+
+    Attributes:
+        body: JSON.
+        dropped: Names of tuning knobs of the request that the vendor does not have.
+    """
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
 
 
 class StreamDecoder(Protocol):
@@ -48,21 +61,30 @@ class StreamDecoder(Protocol):
         """Take the next bytes; may raise `WireError`."""
         ...
 
-    def close(self) -> None:
-        """Check, at the end of the bytes, that the answer is whole, or `WireError`."""
+    def close(self) -> list[Chunk]:
+        """Take the end of the bytes; `WireError` if the answer is not whole."""
         ...
 
 
 class Dialect(Protocol):
-    """One JSON format of a chat API, as pure functions."""
+    """One JSON format of a chat API, from the client's side, as pure functions."""
 
     @property
-    def path(self) -> str:
-        """Where requests go, below the base URL."""
+    def name(self) -> str:
+        """What the format is called, such as ``openai_chat``."""
         ...
 
-    def encode_request(self, model: str, request: ChatRequest, stream: bool) -> bytes:
-        """Write the request's body."""
+    @property
+    def stream_type(self) -> str:
+        """The media type of streamed answers."""
+        ...
+
+    def path(self, model: str, stream: bool) -> str:
+        """Say where requests go, below the base URL."""
+        ...
+
+    def encode_request(self, model: str, request: ChatRequest, stream: bool) -> Encoded:
+        """Write the request's body; `UnsupportedFeatureError` if it cannot be said."""
         ...
 
     def decode_response(self, body: bytes) -> ChatResponse:
@@ -78,123 +100,63 @@ class Dialect(Protocol):
         ...
 
 
-def read_object(body: bytes) -> dict[str, Any]:
-    """Parse one JSON object, strictly.
+class Passage(NamedTuple):
+    """Bytes of an answer in the caller's dialect, and what we must know of them.
 
-    Args:
-        body: UTF-8 JSON.
-
-    Returns:
-        The object.
-
-    Raises:
-        WireError: It is not JSON, or not an object.
+    Attributes:
+        data: For the caller, as they are; whole events if it is a stream.
+        has_content: Whether there is anything of the answer in them.
+        finish_reason: As in `Chunk`.
+        usage: As in `Chunk`.
+        model: As in `Chunk`.
+        headers: Of the upstream's response, for the caller; on the first passage.
     """
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise WireError("the body is not JSON") from error
-    if not isinstance(value, dict):
-        raise WireError("the body is not a JSON object")
-    return value
+
+    data: bytes
+    has_content: bool = False
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    model: str | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def read_count(value: object) -> int:
-    """Read a token count; nonsense (negative, absurd, no integer) counts as zero.
+class PassageReader(Protocol):
+    """Looks at the bytes of one streamed answer while they pass through."""
 
-    Args:
-        value: Whatever stood in the usage object.
+    @property
+    def done(self) -> bool:
+        """Whether the upstream has said its last word."""
+        ...
 
-    Returns:
-        0 to 10**10.
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**10:
-        return value
-    return 0
+    def feed(self, data: bytes) -> list[Passage]:
+        """Take the next bytes; may raise `WireError`."""
+        ...
 
+    def close(self) -> list[Passage]:
+        """Take the end of the bytes; `WireError` if the answer is not whole.
 
-def read_text(value: object) -> str:
-    """Read text that may be a string, null, or a list of typed parts.
-
-    Args:
-        value: A string, None, or parts like ``{"type": "text", "text": ...}``.
-
-    Returns:
-        The text of all text parts together.
-    """
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        return ""
-    texts = [
-        part["text"]
-        for part in value
-        if isinstance(part, dict)
-        and part.get("type") == "text"
-        and isinstance(part.get("text"), str)
-    ]
-    return "".join(texts)
+        What the dialect demands at the end and the upstream left out is made up for.
+        """
+        ...
 
 
-# What goes into logs must be a name; an upstream may echo a prompt or a key here.
-_CODE = re.compile(r"[a-z][a-z0-9_.]{0,39}")
-_STATUS_OF_CODE = {
-    "authentication_error": 401,
-    "invalid_api_key": 401,
-    "billing_error": 402,
-    "insufficient_quota": 402,
-    "permission_error": 403,
-    "model_not_found": 404,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "context_length_exceeded": 400,
-    "invalid_request_error": 400,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "api_error": 500,
-    "server_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
+@runtime_checkable
+class RelayDialect(Dialect, Protocol):
+    """A dialect that callers speak too, so that bytes can pass through."""
 
+    def relay_request(
+        self, body: bytes, fields: Mapping[str, Any], model: str
+    ) -> bytes:
+        """Change in a caller's body only what must not reach the upstream as it is.
 
-def read_error(body: bytes) -> ErrorDetail:
-    """Read the error body of either vendor, or of anything that resembles them.
+        `fields` is what `body` says, parsed.
+        """
+        ...
 
-    Args:
-        body: ``{"error": {"type", "code", "message"}}``, ``{"error": "text"}``,
-            or anything else.
+    def observe(self, body: bytes) -> Passage:
+        """Look at a complete answer; may raise `WireError`."""
+        ...
 
-    Returns:
-        What could be understood.
-    """
-    try:
-        error = read_object(body).get("error")
-    except WireError:
-        return ErrorDetail(None, "", "")
-    return error_detail(error)
-
-
-def error_detail(error: object) -> ErrorDetail:
-    """Read the value of an ``error`` key.
-
-    Args:
-        error: An object with ``type``, ``code``, ``message``, or a string.
-
-    Returns:
-        What could be understood.
-    """
-    if not isinstance(error, dict):
-        return ErrorDetail(None, "", error if isinstance(error, str) else "")
-    kind, code = error.get("type"), error.get("code")
-    words = [w for w in (kind, code) if isinstance(w, str) and _CODE.fullmatch(w)]
-    if isinstance(code, int) and 400 <= code <= 599:
-        status: int | None = code
-    else:
-        status = next(
-            (_STATUS_OF_CODE[w] for w in reversed(words) if w in _STATUS_OF_CODE), None
-        )
-    message = error.get("message")
-    return ErrorDetail(
-        status, " ".join(words), message if isinstance(message, str) else ""
-    )
+    def passage_reader(self, fields: Mapping[str, Any]) -> PassageReader:
+        """Make the reader of one stream that answers a request with these fields."""
+        ...

@@ -112,10 +112,25 @@ class SSEDecoder:
 
 
 def _plain_events(data: bytes) -> list[ServerSentEvent] | None:
-    """Read what upstreams send most often: whole nameless events of one line each."""
-    if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or b"\r" in data:
+    """Read what upstreams send most often: whole events of one line, or of two.
+
+    In one read either no event has a name, or each has one in its first line.
+    """
+    if not data.endswith(b"\n\n") or b"\r" in data:
         return None
-    payloads = data[6:-2].split(b"\n\ndata: ")
-    if data.count(b"\n") != 2 * len(payloads):
-        return None
-    return [ServerSentEvent(b"", payload) for payload in payloads]
+    if data.startswith(b"data: "):
+        payloads = data[6:-2].split(b"\n\ndata: ")
+        if data.count(b"\n") != 2 * len(payloads):
+            return None
+        return [ServerSentEvent(b"", payload) for payload in payloads]
+    if data.startswith(b"event: "):
+        events = []
+        for event in data[7:-2].split(b"\n\nevent: "):
+            name, found, payload = event.partition(b"\ndata: ")
+            if not found or b"\n" in payload:
+                return None
+            events.append(ServerSentEvent(name, payload))
+        # More line ends than these are lines between a name and its data.
+        if data.count(b"\n") == 3 * len(events):
+            return events
+    return None

@@ -42,7 +42,7 @@ WRONG = {
     "empty messages": ({"messages": []}, "messages"),
     "unknown role": ({"messages": [{"role": "robot", "content": "x"}]}, "role"),
     "content": ({"messages": [{"role": "user", "content": 5}]}, "content"),
-    "part": ({"messages": [{"role": "user", "content": ["x"]}]}, "content"),
+    "parts": ({"messages": [{"role": "user", "content": {}}]}, "content"),
     "max_tokens": ({"max_tokens": 0}, "max_tokens"),
     "stream": ({"stream": "yes"}, "stream"),
     "temperature": ({"temperature": 3}, "temperature"),
@@ -98,3 +98,19 @@ async def test_unknown_models_are_404(ask, path, model):
         "model_not_found",
         "not_found_error",
     )
+
+
+NUMBERS = ["1e999", "-1e999", "9" * 5000, "NaN"]
+
+
+@BOTH
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:6])
+@pytest.mark.parametrize("name", ["max_tokens", "temperature"])
+async def test_absurd_numbers_are_refused(client, build, path, name, number):
+    request = build(path, **{name: "NUMBER"})
+    response = await client.post(
+        path,
+        content=request.content.replace(b'"NUMBER"', number.encode()),
+        headers={k: v for k, v in request.headers.items() if k != "content-length"},
+    )
+    assert response.status_code == 400

@@ -1,9 +1,14 @@
 """Models that give a complete answer, most of them in an unusual way."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from llm_proxy.providers.sandbox.answers import answer_with
+from llm_proxy.providers.sandbox.answers import (
+    answer_to,
+    answer_with,
+    answer_with_calls,
+    say,
+)
 from llm_proxy.providers.sandbox.behaviour import (
     Exchange,
     Model,
@@ -11,17 +16,14 @@ from llm_proxy.providers.sandbox.behaviour import (
     flaky,
     gzipped,
     scripted,
+    spoken,
     well_behaved,
 )
-from llm_proxy.providers.sandbox.dialect import (
-    TOOL_ARGUMENTS,
-    Answer,
-    Ending,
-    Problem,
-    Tokens,
-    cut_words,
-)
+from llm_proxy.providers.sandbox.calls import may_call, tools_in_turn
+from llm_proxy.providers.sandbox.conversation import Answer, Thinking, Tokens
+from llm_proxy.providers.sandbox.dialect import Problem, cut_words
 from llm_proxy.providers.sandbox.reply import Pause, Reply, Step, answer_reply
+from llm_proxy.providers.sandbox.thinking import redacted
 
 _REFUSAL = "I'm sorry, but I can't help with that."
 
@@ -32,22 +34,51 @@ def _count(exchange: Exchange) -> Reply:
     return exchange.reply(answer)
 
 
+def _echo(exchange: Exchange) -> Reply:
+    body = cut_words(exchange.question.body)
+    return exchange.reply(say(exchange.answer, body, "stop"))
+
+
 def _stop_early(answer: Answer) -> Answer:
-    return _say((answer.pieces or ())[:3], answer, "length")
+    return say(answer, (answer.pieces or ())[:3], "length")
 
 
 def _refuse(answer: Answer) -> Answer:
-    return _say(cut_words(_REFUSAL), answer, "refusal")
+    return say(answer, cut_words(_REFUSAL), "refusal")
 
 
-def _call_tool(answer: Answer) -> Answer:
-    calling = _say(cut_words(TOOL_ARGUMENTS), answer, "tool_calls")
-    return replace(calling, pieces=None)
+def _call_tool(exchange: Exchange) -> Reply:
+    return _call_tools(exchange, 1)
 
 
-def _say(pieces: tuple[str, ...], answer: Answer, ending: Ending) -> Answer:
-    tokens = answer.tokens and Tokens(answer.tokens.input, len(pieces))
-    return replace(answer, pieces=pieces, ending=ending, tokens=tokens)
+def _call_two_tools(exchange: Exchange) -> Reply:
+    if not may_call(exchange.question):
+        return well_behaved(exchange)
+    return _call_tools(exchange, 2)
+
+
+def _call_tools(exchange: Exchange, count: int) -> Reply:
+    question = exchange.question
+    tools = tools_in_turn(question, count)
+    return exchange.reply(answer_with_calls(tools, question, exchange.request_id))
+
+
+def _think_aloud(exchange: Exchange) -> Reply:
+    return _think(exchange, lambda thinking: replace(thinking, open=True))
+
+
+def _think_in_secret(exchange: Exchange) -> Reply:
+    return _think(exchange, redacted)
+
+
+def _think(exchange: Exchange, alter: Callable[[Thinking], Thinking]) -> Reply:
+    """Think about the answer even if that was not asked for."""
+    question = exchange.question
+    if question.thinking == "off":
+        question = replace(question, thinking="on")
+    answer = answer_to(question, exchange.request_id)
+    thinking = answer.thinking and alter(answer.thinking)
+    return exchange.reply(replace(answer, thinking=thinking))
 
 
 def _always_report_usage(exchange: Exchange) -> Reply:
@@ -81,7 +112,9 @@ def _cut_anywhere(_: Exchange, parts: list[bytes]) -> Iterator[Step]:
 
 
 ANSWERING: dict[str, Model] = {
-    "sandbox": Model("Quotes the beginning of the last user message", well_behaved),
+    "sandbox": Model(
+        "Quotes the user, calls tools and thinks, as the request asks", well_behaved
+    ),
     "chunks": Model("Counts to N, one token and one chunk per number", _count, 100),
     "flaky": Model(
         "Fails N times with 503, then answers; each request body counts for itself",
@@ -96,15 +129,30 @@ ANSWERING: dict[str, Model] = {
     "slow-stream": Model(
         "Waits N milliseconds after every event", scripted(_wait_often), 100
     ),
-    "refusal": Model("Declines, in the vendor's own field for that", altered(_refuse)),
+    "refusal": Model("Declines, in the vendor's own field for that", spoken(_refuse)),
     "length": Model(
-        "Stops after three tokens as if no more fitted", altered(_stop_early)
+        "Stops after three tokens as if no more fitted", spoken(_stop_early)
     ),
     "content-filter": Model(
         "Ends the answer because of a content filter",
-        altered(lambda answer: replace(answer, ending="content_filter")),
+        spoken(lambda answer: replace(answer, ending="content_filter")),
     ),
-    "tool-calls": Model("Calls a tool and has no text", altered(_call_tool)),
+    "tool-calls": Model("Calls a tool and has no text", _call_tool),
+    "parallel-tools": Model(
+        "Calls two tools at once if any are offered, until there are results",
+        _call_two_tools,
+    ),
+    "reasoning": Model(
+        "Thinks first, and tells it in the OpenAI dialect too: `reasoning_content`",
+        _think_aloud,
+    ),
+    "redacted-thinking": Model(
+        "Thinks first, and encrypts it: a `redacted_thinking` block", _think_in_secret
+    ),
+    "echo-request": Model(
+        "Repeats the body of the request, whatever `max_tokens` is", _echo
+    ),
+    "lenient": Model("Ignores parameters that it does not know", well_behaved),
     "missing-usage": Model(
         "Reports no usage", altered(lambda answer: replace(answer, tokens=None))
     ),

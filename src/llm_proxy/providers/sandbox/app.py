@@ -1,22 +1,32 @@
 """The sandbox as an ASGI application."""
 
-import hashlib
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from functools import partial
+from typing import Any
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from llm_proxy.providers.sandbox.answers import answer_to
-from llm_proxy.providers.sandbox.anthropic import Anthropic
-from llm_proxy.providers.sandbox.behaviour import Exchange
 from llm_proxy.providers.sandbox.dialect import Dialect, Problem
+from llm_proxy.providers.sandbox.endpoint import OPENAI, ReceivedRequest
+from llm_proxy.providers.sandbox.endpoints import (
+    ANTHROPIC,
+    ask_model,
+    endpoints_by_path,
+)
+from llm_proxy.providers.sandbox.headers import with_vendor_headers
+from llm_proxy.providers.sandbox.model_list import (
+    anthropic_model,
+    anthropic_models,
+    openai_model,
+    openai_models,
+)
 from llm_proxy.providers.sandbox.models import find_model, model_names
-from llm_proxy.providers.sandbox.openai import OpenAI
 from llm_proxy.providers.sandbox.reply import (
     PlayedResponse,
     Reply,
@@ -24,28 +34,12 @@ from llm_proxy.providers.sandbox.reply import (
     json_reply,
     problem_reply,
 )
+from llm_proxy.providers.sandbox.responses import ResponseResource, ResponseStore
 
-_OPENAI = OpenAI()
-_ANTHROPIC = Anthropic()
 _KEPT_REQUESTS = 256
 _ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
-
-@dataclass(frozen=True, slots=True)
-class ReceivedRequest:
-    """A request as it arrived.
-
-    Attributes:
-        method: HTTP method.
-        path: Path and query.
-        headers: Header names, in lower case, and values.
-        body: The body.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
+Decide = Callable[[ReceivedRequest], Reply]
 
 
 def create_sandbox() -> Starlette:
@@ -56,19 +50,26 @@ def create_sandbox() -> Starlette:
         ``state.traffic`` the counts of all, ``state.failures`` what flaky models
         remember. The same is under ``/_sandbox/``.
     """
+    failures: Counter[str] = Counter()
+    store = ResponseStore()
+    responses = ResponseResource(store)
+    response = "/v1/responses/{id}"
     app = Starlette(
         routes=[
-            Route(
-                "/v1/chat/completions",
-                _recorded(partial(_converse, _OPENAI)),
-                methods=["POST"],
+            *(
+                Route(
+                    path,
+                    _recorded(partial(ask_model, endpoint, failures=failures)),
+                    methods=["POST"],
+                )
+                for path, endpoint in endpoints_by_path(store).items()
             ),
-            Route(
-                "/v1/messages",
-                _recorded(partial(_converse, _ANTHROPIC)),
-                methods=["POST"],
-            ),
+            Route(response, _recorded(responses.show)),
+            Route(response, _recorded(responses.delete), methods=["DELETE"]),
+            Route(f"{response}/cancel", _recorded(responses.cancel), methods=["POST"]),
+            Route(f"{response}/input_items", _recorded(responses.list_input)),
             Route("/v1/models", _recorded(_list_models)),
+            Route("/v1/models/{id:path}", _recorded(_show_model)),
             Route("/_sandbox/requests", _show_requests),
             Route("/_sandbox/requests", _forget_requests, methods=["DELETE"]),
             Route("/_sandbox/stats", _show_stats),
@@ -77,13 +78,11 @@ def create_sandbox() -> Starlette:
     )
     app.state.requests = deque(maxlen=_KEPT_REQUESTS)
     app.state.traffic = Traffic()
-    app.state.failures = Counter()
+    app.state.failures = failures
     return app
 
 
-def _recorded(
-    decide: Callable[[ReceivedRequest, Counter[str]], Reply],
-) -> Callable[[Request], Awaitable[Response]]:
+def _recorded(decide: Decide) -> Callable[[Request], Awaitable[Response]]:
     """Make an endpoint that keeps the request and plays the reply."""
 
     async def endpoint(request: Request) -> Response:
@@ -97,49 +96,48 @@ def _recorded(
         state = request.app.state
         state.requests.append(received)
         state.traffic.requests += 1
-        return PlayedResponse(decide(received, state.failures), state.traffic)
+        return PlayedResponse(with_vendor_headers(decide(received)), state.traffic)
 
     return endpoint
 
 
-def _converse(
-    dialect: Dialect, request: ReceivedRequest, failures: Counter[str]
+def _list_models(request: ReceivedRequest) -> Reply:
+    names = model_names()
+    if _asks_anthropic(request):
+        return _reply_about_models(request, anthropic_models(names, request.query))
+    return _reply_about_models(request, openai_models(names))
+
+
+def _show_model(request: ReceivedRequest) -> Reply:
+    path, _, _ = request.path.partition("?")
+    name = unquote(path.removeprefix("/v1/models/"))
+    if find_model(name) is None:
+        return _reply_about_models(request, _dialect_of(request).unknown_model(name))
+    describe = anthropic_model if _asks_anthropic(request) else openai_model
+    return _reply_about_models(request, describe(name))
+
+
+def _reply_about_models(
+    request: ReceivedRequest, value: dict[str, Any] | Problem
 ) -> Reply:
-    request_id = _id_of(request)
-    question = dialect.check_credentials(request.headers) or dialect.read(request.body)
-    if isinstance(question, Problem):
-        return problem_reply(dialect, question, request_id)
-    found = find_model(question.model)
-    if found is None:
-        unknown = dialect.unknown_model(question.model)
-        return problem_reply(dialect, unknown, request_id)
-    model, number = found
-    if model.streams_only and not question.stream:
-        problem = Problem(400, "This model of the sandbox needs 'stream': true.")
-        return problem_reply(dialect, problem, request_id)
-    answer = answer_to(question, request_id)
-    return model.behave(
-        Exchange(dialect, question, answer, request_id, number, failures)
-    )
+    dialect = _dialect_of(request)
+    value = dialect.check_credentials(request.headers) or value
+    if isinstance(value, Problem):
+        return problem_reply(dialect, value, request.id)
+    return json_reply(dialect, value, request.id)
 
 
-def _list_models(request: ReceivedRequest, _: Counter[str]) -> Reply:
-    asks_anthropic = "anthropic-version" in request.headers
-    dialect: Dialect = _ANTHROPIC if asks_anthropic else _OPENAI
-    request_id = _id_of(request)
-    problem = dialect.check_credentials(request.headers)
-    if problem is not None:
-        return problem_reply(dialect, problem, request_id)
-    return json_reply(dialect, dialect.models(model_names()), request_id)
+def _dialect_of(request: ReceivedRequest) -> Dialect:
+    return ANTHROPIC if _asks_anthropic(request) else OPENAI
 
 
-def _find_nothing(request: ReceivedRequest, _: Counter[str]) -> Reply:
+def _asks_anthropic(request: ReceivedRequest) -> bool:
+    return "anthropic-version" in request.headers
+
+
+def _find_nothing(request: ReceivedRequest) -> Reply:
     problem = Problem(404, f"Unknown request URL: {request.method} {request.path}.")
-    return problem_reply(_OPENAI, problem, _id_of(request))
-
-
-def _id_of(request: ReceivedRequest) -> str:
-    return hashlib.sha256(request.body).hexdigest()[:24]
+    return problem_reply(OPENAI, problem, request.id)
 
 
 async def _show_requests(request: Request) -> Response:

@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from llm_proxy.providers.sandbox.dialect import Answer, Dialect, Problem, Question
+from llm_proxy.providers.sandbox.answers import answer_in_words
+from llm_proxy.providers.sandbox.conversation import Answer, Question
+from llm_proxy.providers.sandbox.dialect import Dialect, Problem
 from llm_proxy.providers.sandbox.reply import (
     Reply,
     Step,
@@ -129,6 +131,23 @@ def altered(alter: Callable[[Answer], Answer]) -> Behaviour:
     return lambda exchange: exchange.reply(alter(exchange.answer))
 
 
+def spoken(alter: Callable[[Answer], Answer]) -> Behaviour:
+    """Give another answer in words, even where the usual one would be a call.
+
+    Args:
+        alter: Makes it from the words of a well-behaved model.
+
+    Returns:
+        The behaviour.
+    """
+
+    def behave(exchange: Exchange) -> Reply:
+        answer = answer_in_words(exchange.question, exchange.request_id)
+        return exchange.reply(alter(answer))
+
+    return behave
+
+
 def scripted(script: Callable[[Exchange, list[bytes]], Iterable[Step]]) -> Behaviour:
     """Give the answer in unusual steps.
 
@@ -160,9 +179,10 @@ def stuffed(make_text: Callable[[int], Iterable[bytes]]) -> Behaviour:
     Returns:
         The behaviour; a stream has them in one event.
     """
+    mark = spoken(_mark)
 
     def behave(exchange: Exchange) -> Reply:
-        marked = exchange.reply(replace(exchange.answer, pieces=(_MARK,)))
+        marked = mark(exchange)
         before, _, after = b"".join(_bytes_of(marked)).partition(_MARK.encode())
         return _without_length(marked, (before, *make_text(exchange.number), after))
 
@@ -208,6 +228,10 @@ def with_headers(
         return replace(reply, headers={**reply.headers, **headers(exchange.number)})
 
     return behave
+
+
+def _mark(answer: Answer) -> Answer:
+    return replace(answer, pieces=(_MARK,), copies=1, top_logprobs=None)
 
 
 def _bytes_of(reply: Reply) -> list[bytes]:

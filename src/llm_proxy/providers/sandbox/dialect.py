@@ -1,71 +1,13 @@
-"""What the sandbox is asked, what it answers, and who puts that into JSON."""
+"""Who puts questions and answers into a vendor's JSON, and what dialects share."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-Ending = Literal["stop", "length", "content_filter", "tool_calls", "refusal"]
-
-TOOL_NAME = "lookup"
-TOOL_ARGUMENTS = '{"query": "sandbox"}'
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A valid request.
-
-    Attributes:
-        model: The model it asks for.
-        text: The last user message.
-        input_tokens: Words in all messages.
-        max_tokens: The most words the answer may have.
-        stream: Whether the answer comes as server-sent events.
-        include_usage: Whether the stream reports usage, where the dialect lets choose.
-        schema: The JSON schema the answer has to obey.
-    """
-
-    model: str
-    text: str
-    input_tokens: int
-    max_tokens: int | None
-    stream: bool
-    include_usage: bool = True
-    schema: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Usage as the sandbox reports it, true or not."""
-
-    input: int
-    output: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model says.
-
-    Attributes:
-        id: The same for the same request.
-        model: The model that answers.
-        pieces: The text, as a stream cuts it; None where there is no text at all.
-        ending: Why it ends; None if it never says.
-        tokens: Usage; None if it is not reported.
-    """
-
-    id: str
-    model: str
-    pieces: tuple[str, ...] | None
-    ending: Ending | None
-    tokens: Tokens | None
-
-    @property
-    def text(self) -> str | None:
-        """All pieces together."""
-        return None if self.pieces is None else "".join(self.pieces)
+from llm_proxy.providers.sandbox.conversation import Answer, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +77,15 @@ class Mistake:
         kind: pydantic's name for it, such as ``missing`` or ``json_invalid``.
         path: Where it is, such as ``("messages", 0, "role")``.
         message: What it is.
+        value: What stands there.
+        context: What pydantic knows besides, such as the bound that was crossed.
     """
 
     kind: str
     path: tuple[int | str, ...]
     message: str
+    value: object
+    context: Mapping[str, Any]
 
 
 def first_mistake(error: ValidationError) -> Mistake:
@@ -151,35 +97,14 @@ def first_mistake(error: ValidationError) -> Mistake:
     Returns:
         The first of its findings.
     """
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    first = found[0]
-    return Mistake(first["type"], first["loc"], first["msg"])
-
-
-def read_text(content: object) -> str:
-    """Read the text of a message.
-
-    Args:
-        content: A string, a list of typed parts, or None where there is only a tool
-            call.
-
-    Returns:
-        The text of all text parts.
-
-    Raises:
-        ValueError: It is none of these.
-    """
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, list):
-        raise ValueError("must be a string or a list of parts")
-    texts = []
-    for part in content:
-        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-            raise ValueError("every part must be an object with a type")
-        if part["type"] == "text":
-            texts.append(str(part.get("text", "")))
-    return " ".join(texts)
+    first = error.errors(include_url=False)[0]
+    return Mistake(
+        kind=first["type"],
+        path=first["loc"],
+        message=first["msg"],
+        value=first["input"],
+        context=first.get("ctx", {}),
+    )
 
 
 def count_words(*texts: str) -> int:

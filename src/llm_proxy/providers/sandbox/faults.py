@@ -12,6 +12,7 @@ from llm_proxy.providers.sandbox.behaviour import (
     failing,
     gzipped,
     scripted,
+    spoken,
     stuffed,
     well_behaved,
     with_headers,
@@ -145,14 +146,14 @@ FAULTS: dict[str, Model] = {
     "fault-200-error": Model("Status 200 and an error body", _error_with_200),
     "fault-null-content": Model(
         "No content: `null`, or no content block",
-        altered(lambda answer: replace(answer, pieces=None)),
+        spoken(lambda answer: replace(answer, pieces=None, thinking=None)),
     ),
     "fault-empty-content": Model(
-        "Empty content", altered(lambda answer: replace(answer, pieces=()))
+        "Empty content", spoken(lambda answer: replace(answer, pieces=()))
     ),
     "fault-content-filter": Model(
         "A content filter has left nothing of the answer",
-        altered(lambda answer: replace(answer, pieces=(), ending="content_filter")),
+        spoken(lambda answer: replace(answer, pieces=(), ending="content_filter")),
     ),
     "fault-html": Model("Status 200 and a page for people", _page),
     "fault-content-type": Model(

@@ -9,7 +9,8 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from llm_proxy.providers.sandbox.dialect import Answer, Dialect, Problem, Question
+from llm_proxy.providers.sandbox.conversation import Answer, Question
+from llm_proxy.providers.sandbox.dialect import Dialect, Problem
 
 
 @dataclass(frozen=True, slots=True)

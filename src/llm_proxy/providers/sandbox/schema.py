@@ -168,10 +168,10 @@ def _guesses(schema: _Schema) -> Iterable[float]:
     least = float(schema.get("minimum", schema.get("exclusiveMinimum", -math.inf)))
     most = float(schema.get("maximum", schema.get("exclusiveMaximum", math.inf)))
     yield from (1.0, 0.0)
-    if math.isfinite(least):
+    if math.isfinite(least / step):
         lowest = math.ceil(least / step) * step
         yield from (lowest, lowest + step)
-    if math.isfinite(most):
+    if math.isfinite(most / step):
         highest = math.floor(most / step) * step
         yield from (highest, highest - step)
     if math.isfinite(least + most):

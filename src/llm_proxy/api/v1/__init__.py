@@ -1,0 +1,1 @@
+"""The surfaces for programs that are written for a vendor's API."""

@@ -1,0 +1,92 @@
+"""Chat completions and messages: a conversation goes in, the next turn comes out."""
+
+from collections.abc import Sequence
+
+from fastapi import Request, Response
+
+from llm_proxy.api.admission import admit
+from llm_proxy.api.connection import Connected
+from llm_proxy.api.event_stream import EventStream
+from llm_proxy.api.v1.inquiries import read_inquiry
+from llm_proxy.api.v1.surfaces import ANTHROPIC, COMPLETIONS, OPENAI, own_headers
+from llm_proxy.errors import APIError
+from llm_proxy.exchange import Call
+from llm_proxy.gateway import Gateway
+from llm_proxy.routing import Catalog
+from llm_proxy.wire import Inquiry, Passage, Surface
+
+
+async def chat_completions(request: Request) -> Response:
+    """Continue a conversation in the dialect of OpenAI's chat completions."""
+    return await _converse(request, OPENAI)
+
+
+async def completions(request: Request) -> Response:
+    """Continue a text in the dialect of OpenAI's older completions."""
+    return await _converse(request, COMPLETIONS)
+
+
+async def messages(request: Request) -> Response:
+    """Continue a conversation in the dialect of Anthropic's messages."""
+    return await _converse(request, ANTHROPIC)
+
+
+async def _converse(request: Request, surface: Surface) -> Response:
+    caller = admit(request, "api", "chat")
+    inquiry = await read_inquiry(request, surface)
+    catalog: Catalog = request.app.state.catalog
+    call = Call(caller, f"v1.{surface.name}", catalog.resolve(inquiry.asked.model))
+    return await answer(request, call, inquiry)
+
+
+async def answer(request: Request, call: Call, inquiry: Inquiry) -> Response:
+    """Have an inquiry answered, at once or as a stream.
+
+    Args:
+        request: Its connection is watched.
+        call: Who asks whom.
+        inquiry: What is asked.
+
+    Returns:
+        The response in the caller's dialect.
+
+    Raises:
+        APIError: Nobody answered.
+    """
+    gateway: Gateway = request.app.state.gateway
+    headers = own_headers(inquiry.surface, request.state.request_id)
+    async with Connected(request.receive):
+        if inquiry.stream:
+            live = await gateway.relay_stream(call, inquiry)
+            headers += live.first[0].headers
+            return EventStream(live, PassageWriter(inquiry.surface), headers)
+        passage = (await gateway.relay(call, inquiry)).answer
+    response = Response(passage.data, media_type="application/json")
+    response.raw_headers += [*headers, *passage.headers]
+    return response
+
+
+class PassageWriter:
+    """Passes on what is written already.
+
+    Args:
+        surface: The caller's dialect.
+    """
+
+    def __init__(self, surface: Surface) -> None:
+        self.keepalive = surface.keepalive
+        self._surface = surface
+
+    def write(self, batch: Sequence[Passage]) -> bytes:
+        """Join the bytes of a batch."""
+        if len(batch) == 1:
+            return batch[0].data
+        return b"".join([passage.data for passage in batch])
+
+    def finish(self) -> bytes:
+        """Say nothing more: the last passage has said it."""
+        return b""
+
+    def fail(self, error: APIError, request_id: str) -> bytes:
+        """Write the error event of the dialect."""
+        return self._surface.error_event(error, request_id)

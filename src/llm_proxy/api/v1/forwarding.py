@@ -1,0 +1,49 @@
+"""Answers of endpoints besides chat, in whatever form they come."""
+
+from fastapi import Request, Response
+
+from llm_proxy.api.connection import Connected
+from llm_proxy.api.event_stream import EventStream
+from llm_proxy.api.v1.byte_stream import ByteStream
+from llm_proxy.api.v1.conversation import PassageWriter
+from llm_proxy.api.v1.surfaces import OPENAI
+from llm_proxy.exchange import Call, LiveAnswer
+from llm_proxy.gateway import Gateway
+from llm_proxy.providers import Errand
+from llm_proxy.wire import Passage
+
+
+async def run_errand(request: Request, call: Call, errand: Errand) -> Response:
+    """Let an upstream answer a request.
+
+    Args:
+        request: Its connection is watched.
+        call: Who asks whom.
+        errand: What is asked.
+
+    Returns:
+        JSON at once; events and bytes as they come.
+
+    Raises:
+        APIError: Nobody answered.
+    """
+    gateway: Gateway = request.app.state.gateway
+    async with Connected(request.receive):
+        live = await gateway.forward(call, errand)
+        (content_type, *headers) = live.first[0].headers
+        media_type = content_type[1].partition(b";")[0].rstrip()
+        if media_type == b"text/event-stream":
+            return EventStream(live, PassageWriter(OPENAI), headers)
+        if media_type and not media_type.endswith(b"json"):
+            return ByteStream(live, (content_type, *headers))
+        body = await _collect(live)
+    response = Response(body, media_type="application/json")
+    response.raw_headers += headers
+    return response
+
+
+async def _collect(live: LiveAnswer[Passage]) -> bytes:
+    try:
+        return b"".join([each.data async for batch in live for each in batch])
+    finally:
+        await live.aclose()

@@ -1,0 +1,24 @@
+"""Moderations: whether a text or an image is harmful."""
+
+from fastapi import Request, Response
+
+from llm_proxy.api.admission import admit
+from llm_proxy.api.v1.forwarding import run_errand
+from llm_proxy.api.v1.payload import read_json_payload
+from llm_proxy.exchange import Call
+from llm_proxy.providers import Errand
+from llm_proxy.routing import Catalog
+from llm_proxy.wire.openai_answer import observe_answer
+
+# What OpenAI takes when nobody names a model.
+_DEFAULT_MODEL = "omni-moderation-latest"
+
+
+async def moderations(request: Request) -> Response:
+    """Judge texts and images, as OpenAI's moderations do."""
+    caller = admit(request, "api", "chat")
+    payload = await read_json_payload(request, _DEFAULT_MODEL)
+    catalog: Catalog = request.app.state.catalog
+    call = Call(caller, "v1.moderations", catalog.resolve(payload.model))
+    errand = Errand("/moderations", payload.with_model, observe=observe_answer)
+    return await run_errand(request, call, errand)

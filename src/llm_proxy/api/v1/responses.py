@@ -1,0 +1,79 @@
+"""Responses: conversations that the service can keep."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+from llm_proxy.api.admission import admit
+from llm_proxy.api.connection import Connected
+from llm_proxy.api.event_stream import EventStream
+from llm_proxy.api.v1.background import Background
+from llm_proxy.api.v1.conversation import PassageWriter
+from llm_proxy.api.v1.inquiries import read_inquiry
+from llm_proxy.api.v1.keeping import Keeper
+from llm_proxy.api.v1.surfaces import RESPONSES
+from llm_proxy.errors import APIError
+from llm_proxy.exchange import Call, LiveAnswer
+from llm_proxy.gateway import Gateway
+from llm_proxy.routing import Catalog
+from llm_proxy.wire import Inquiry, Passage
+from llm_proxy.wire.openai_responses import failed_event, final_response
+
+_FEATURE = "v1.openai_responses"
+
+
+async def create_response(request: Request) -> Response:
+    """Answer in the dialect of OpenAI's responses, and keep the answer if asked to."""
+    caller = admit(request, "api", "chat")
+    inquiry = await read_inquiry(request, RESPONSES)
+    catalog: Catalog = request.app.state.catalog
+    route = catalog.resolve(inquiry.asked.model)
+    keeper = Keeper(request, caller.name, inquiry)
+    route, inquiry = keeper.place(route)
+    call = Call(caller, _FEATURE, route)
+    gateway: Gateway = request.app.state.gateway
+    in_background = inquiry.asked.fields.get("background") is True
+    if in_background and not keeper.is_native(route.targets[0]):
+        background: Background = request.app.state.background
+        return _json(background.start(call, inquiry, keeper.keep))
+    async with Connected(request.receive):
+        if inquiry.stream:
+            live = await gateway.relay_stream(call, inquiry)
+            writer = _ResponseWriter(live, inquiry, keeper)
+            return EventStream(live, writer, live.first[0].headers)
+        reply = await gateway.relay(call, inquiry)
+    keeper.keep(orjson.loads(reply.answer.data), reply.target)
+    response = Response(reply.answer.data, media_type="application/json")
+    response.raw_headers += reply.answer.headers
+    return response
+
+
+class _ResponseWriter(PassageWriter):
+    """Passes events on, and keeps the response that the last one carries."""
+
+    def __init__(
+        self, live: LiveAnswer[Passage], inquiry: Inquiry, keeper: Keeper
+    ) -> None:
+        super().__init__(inquiry.surface)
+        self._live = live
+        self._asked = inquiry.asked
+        self._keeper = keeper
+        self._first = self._latest = b""
+
+    def write(self, batch: Sequence[Passage]) -> bytes:
+        data = super().write(batch)
+        if data:
+            self._first = self._first or data
+            self._latest = data
+            if self._keeper.wanted and (response := final_response(data)):
+                self._keeper.keep(response, self._live.exchange.target)
+        return data
+
+    def fail(self, error: APIError, request_id: str) -> bytes:
+        return failed_event(error, request_id, self._asked, self._first, self._latest)
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")

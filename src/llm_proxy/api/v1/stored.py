@@ -1,0 +1,119 @@
+"""Responses that were kept: read, stopped and deleted by those whose they are."""
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import orjson
+from fastapi import Request, Response
+
+from llm_proxy.api.admission import admit
+from llm_proxy.api.v1.background import Background
+from llm_proxy.api.v1.forwarding import run_errand
+from llm_proxy.api.v1.surfaces import RESPONSES
+from llm_proxy.errors import InvalidInputError, UnsupportedFeatureError
+from llm_proxy.exchange import Call
+from llm_proxy.providers import Errand
+from llm_proxy.responses import ResponseStore, StoredResponse
+from llm_proxy.routing import Catalog
+from llm_proxy.types import Principal
+from llm_proxy.wire import Passage
+
+_FEATURE = "v1.stored_responses"
+# What callers may say in a query that goes to an upstream.
+_QUERY = ("after", "include", "include[]", "limit", "order", "starting_after", "stream")
+_PAGE = 20
+_LONGEST_PAGE = 100
+
+
+async def retrieve_response(request: Request) -> Response:
+    """Read a response that was kept."""
+    caller, stored = _find(request)
+    if stored.provider:
+        return await _ask(request, caller, stored, "GET")
+    if request.query_params.get("stream") == "true":
+        raise UnsupportedFeatureError("Responses kept here cannot be streamed again")
+    return _json(stored.response)
+
+
+async def delete_response(request: Request) -> Response:
+    """Forget a response that was kept."""
+    caller, stored = _find(request)
+    answer = _json({"id": stored.id, "object": "response", "deleted": True})
+    if stored.provider:
+        answer = await _ask(request, caller, stored, "DELETE")
+    store: ResponseStore = request.app.state.responses
+    store.delete(caller.name, stored.id)
+    return answer
+
+
+async def cancel_response(request: Request) -> Response:
+    """Stop a response that is made in the background."""
+    caller, stored = _find(request)
+    if stored.provider:
+        return await _ask(request, caller, stored, "POST", "/cancel")
+    background: Background = request.app.state.background
+    cancelled = await background.cancel(caller.name, stored.id)
+    if not cancelled and stored.response.get("background") is not True:
+        raise InvalidInputError("Only background responses can be cancelled")
+    store: ResponseStore = request.app.state.responses
+    return _json(store.get(caller.name, stored.id).response)
+
+
+async def list_input_items(request: Request) -> Response:
+    """List what was said to the model before a response that was kept."""
+    caller, stored = _find(request)
+    if stored.provider:
+        return await _ask(request, caller, stored, "GET", "/input_items")
+    items = stored.conversation()
+    items = items[: len(items) - len(stored.response.get("output", ()))]
+    query = request.query_params
+    if query.get("order", "desc") == "desc":
+        items.reverse()
+    limit = query.get("limit", str(_PAGE))
+    if not (limit.isdecimal() and len(limit) < 4 and 0 < int(limit) <= _LONGEST_PAGE):
+        details = [{"field": "limit", "problem": f"must be 1 to {_LONGEST_PAGE}"}]
+        raise InvalidInputError("The request is not valid", details=details)
+    ids = [item.get("id") for item in items]
+    start = ids.index(query["after"]) + 1 if query.get("after") in ids else 0
+    page = items[start : start + int(limit)]
+    return _json(
+        {
+            "object": "list",
+            "data": page,
+            "first_id": page[0].get("id") if page else None,
+            "last_id": page[-1].get("id") if page else None,
+            "has_more": start + len(page) < len(items),
+        }
+    )
+
+
+def _find(request: Request) -> tuple[Principal, StoredResponse]:
+    caller = admit(request, "api")
+    store: ResponseStore = request.app.state.responses
+    return caller, store.get(caller.name, request.path_params["response_id"])
+
+
+async def _ask(
+    request: Request,
+    caller: Principal,
+    stored: StoredResponse,
+    method: str,
+    place: str = "",
+) -> Response:
+    """Ask the provider that keeps the response."""
+    catalog: Catalog = request.app.state.catalog
+    query = [item for item in request.query_params.multi_items() if item[0] in _QUERY]
+    path = f"/responses/{quote(stored.id, safe='')}{place}"
+    errand = Errand(
+        path=f"{path}?{urlencode(query)}" if query else path,
+        body_for=lambda _: b"",
+        method=method,
+        dialect=RESPONSES.name,
+        observe=lambda body: Passage(body, has_content=True),
+    )
+    route = catalog.resolve(f"{stored.provider}/{stored.model}")
+    return await run_errand(request, Call(caller, _FEATURE, route), errand)
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")

@@ -1,0 +1,26 @@
+"""Errors of our own."""
+
+from llm_proxy.errors.base import APIError
+
+
+class InternalError(APIError):
+    """A defect or a misconfiguration of ours."""
+
+    is_operational = False
+
+
+class ProviderNotConfiguredError(InternalError, ValueError):
+    """The provider exists and the operator has not given it what it needs."""
+
+    code = "PROVIDER_NOT_CONFIGURED"
+    default_message = "The provider is not configured on this server"
+    is_operational = True
+
+
+class OverloadedError(APIError):
+    """The service is full or is shutting down."""
+
+    status = 503
+    code = "OVERLOADED"
+    default_message = "The service cannot take this request now"
+    should_retry = None

@@ -1,0 +1,140 @@
+"""The registry: every path at which a model of the sandbox can be asked."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from llm_proxy.providers.sandbox.answers import answer_to
+from llm_proxy.providers.sandbox.anthropic import Anthropic
+from llm_proxy.providers.sandbox.behaviour import Model, well_behaved
+from llm_proxy.providers.sandbox.completions import read_completions
+from llm_proxy.providers.sandbox.count_tokens import read_count_tokens
+from llm_proxy.providers.sandbox.dialect import Dialect, Problem
+from llm_proxy.providers.sandbox.embeddings import read_embeddings
+from llm_proxy.providers.sandbox.endpoint import (
+    OPENAI,
+    Asked,
+    AskedExchange,
+    ReceivedRequest,
+)
+from llm_proxy.providers.sandbox.images import (
+    read_image_edit,
+    read_image_generation,
+    read_image_variation,
+)
+from llm_proxy.providers.sandbox.models import find_model
+from llm_proxy.providers.sandbox.moderations import read_moderations
+from llm_proxy.providers.sandbox.reply import Reply, problem_reply
+from llm_proxy.providers.sandbox.responses import (
+    ResponseStore,
+    read_input_tokens,
+    read_response,
+)
+from llm_proxy.providers.sandbox.speech import read_speech
+from llm_proxy.providers.sandbox.transcriptions import (
+    read_transcription,
+    read_translation,
+)
+
+ANTHROPIC = Anthropic()
+
+_OWN_MODEL = Model("One that only its endpoint knows", well_behaved)
+_NO_MODEL = Model(
+    "None of that name",
+    lambda exchange: exchange.problem(
+        exchange.dialect.unknown_model(exchange.question.model)
+    ),
+)
+
+Read = Callable[[ReceivedRequest], Asked | Problem]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A path at which a model can be asked.
+
+    Attributes:
+        read: Reads a request as strictly as the vendor does.
+        dialect: Checks credentials, and writes errors before anything is read.
+    """
+
+    read: Read
+    dialect: Dialect = OPENAI
+
+
+def _messages_in(dialect: Dialect) -> Read:
+    def read(request: ReceivedRequest) -> Asked | Problem:
+        question = dialect.read(request.body)
+        return question if isinstance(question, Problem) else Asked(question, dialect)
+
+    return read
+
+
+def endpoints_by_path(store: ResponseStore) -> dict[str, Endpoint]:
+    """List the endpoints.
+
+    Args:
+        store: What those of responses remember.
+
+    Returns:
+        Endpoints by path.
+    """
+    respond = partial(read_response, store=store)
+    count_input = partial(read_input_tokens, store=store)
+    return _FORGETFUL | {
+        "/v1/responses": Endpoint(respond),
+        "/v1/responses/input_tokens": Endpoint(count_input),
+    }
+
+
+_FORGETFUL: dict[str, Endpoint] = {
+    "/v1/chat/completions": Endpoint(_messages_in(OPENAI)),
+    "/v1/completions": Endpoint(read_completions),
+    "/v1/embeddings": Endpoint(read_embeddings),
+    "/v1/moderations": Endpoint(read_moderations),
+    "/v1/images/generations": Endpoint(read_image_generation),
+    "/v1/images/edits": Endpoint(read_image_edit),
+    "/v1/images/variations": Endpoint(read_image_variation),
+    "/v1/audio/speech": Endpoint(read_speech),
+    "/v1/audio/transcriptions": Endpoint(read_transcription),
+    "/v1/audio/translations": Endpoint(read_translation),
+    "/v1/messages": Endpoint(_messages_in(ANTHROPIC), ANTHROPIC),
+    "/v1/messages/count_tokens": Endpoint(read_count_tokens, ANTHROPIC),
+}
+
+
+def ask_model(
+    endpoint: Endpoint, request: ReceivedRequest, failures: Counter[str]
+) -> Reply:
+    """Have the model that a request names reply to it.
+
+    Args:
+        endpoint: Where the request arrived.
+        request: The request.
+        failures: How often which request has failed.
+
+    Returns:
+        What the model says, or why there is none.
+    """
+    problem = endpoint.dialect.check_credentials(request.headers)
+    asked = problem or endpoint.read(request)
+    if isinstance(asked, Problem):
+        return problem_reply(endpoint.dialect, asked, request.id)
+    question = asked.question
+    found = (_OWN_MODEL, 0) if asked.knows_model else find_model(question.model)
+    model, number = found or (_NO_MODEL, 0)
+    if model.streams_only and not question.stream:
+        problem = Problem(400, "This model of the sandbox needs 'stream': true.")
+        return problem_reply(asked.dialect, problem, request.id)
+    return model.behave(
+        AskedExchange(
+            dialect=asked.dialect,
+            question=question,
+            answer=answer_to(question, request.id),
+            request_id=request.id,
+            number=number,
+            failures=failures,
+            render=asked.render,
+        )
+    )

@@ -1,0 +1,35 @@
+"""Which headers of an upstream's response travel on to the caller."""
+
+import httpx
+
+# Our own limits are told under these names.
+_OURS = frozenset(
+    (b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset")
+)
+_REQUEST_IDS = frozenset((b"x-request-id", b"request-id", b"x-amzn-requestid"))
+_LIMITS = (b"x-ratelimit-", b"anthropic-ratelimit-")
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+def travelling_headers(response: httpx.Response) -> Headers:
+    """Pick the headers that callers of `/v1` see.
+
+    Args:
+        response: The upstream's.
+
+    Returns:
+        Limits under the vendor's names, and the vendor's id of the request as
+        ``x-upstream-request-id``. What would be taken for ours gets ``upstream-`` into
+        its name.
+    """
+    picked = []
+    for raw_name, value in response.headers.raw:
+        name = raw_name.lower()
+        if name in _REQUEST_IDS:
+            picked.append((b"x-upstream-request-id", value))
+        elif name in _OURS:
+            picked.append((b"x-upstream-" + name[2:], value))
+        elif name.startswith(_LIMITS):
+            picked.append((name, value))
+    return tuple(picked)

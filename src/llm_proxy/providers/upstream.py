@@ -1,0 +1,326 @@
+"""One upstream API over HTTP: requests go out, bytes or errors of ours come back."""
+
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import httpx
+
+from llm_proxy import __version__
+from llm_proxy.errors import (
+    APIError,
+    LLMBadResponseError,
+    LLMStreamBrokenError,
+    LLMTimeoutError,
+    ProviderNotConfiguredError,
+)
+from llm_proxy.providers.connection import Connection
+from llm_proxy.providers.faults import from_status, from_transport
+from llm_proxy.providers.message import Outgoing, StreamReader
+from llm_proxy.providers.travelling import travelling_headers
+from llm_proxy.transport import BodyTooLargeError, raw_body, read_body
+from llm_proxy.wire import UpstreamFaultError, WireError
+
+_MAX_ERROR_BYTES = 64 * 1024
+_LINGER_SECONDS = 0.1
+_MOST_URLS = 16
+# A token of four letters travels in some two hundred bytes of JSON.
+_FRAMING = 64
+
+T = TypeVar("T")
+Signer = Callable[[httpx.URL, bytes], Awaitable[Mapping[str, str]]]
+
+
+class Upstream:
+    """Talks to one upstream.
+
+    Args:
+        connection: How to reach it.
+        key_headers: Carry the provider key.
+        sign: Makes the headers that depend on the request; None if there are none.
+
+    Raises:
+        ProviderNotConfiguredError: The upstream needs a key and there is none, or
+            one that no header can carry.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        key_headers: Mapping[str, str],
+        sign: Signer | None = None,
+    ) -> None:
+        if connection.key_name and not connection.api_key:
+            raise ProviderNotConfiguredError(
+                f"The provider {connection.name!r} is not configured on this server",
+                log_detail=f"{connection.key_name} is not set",
+            )
+        key = connection.api_key or ""
+        if not (key.isascii() and key.isprintable()):
+            raise ProviderNotConfiguredError(
+                log_detail=f"the key of {connection.name!r} is not printable ASCII"
+            )
+        self.name = connection.name
+        self._connection = connection
+        self._sign = sign
+        self._urls: dict[str, httpx.URL] = {}
+        self._headers = httpx.Headers(
+            {
+                "content-type": "application/json",
+                "accept-encoding": "identity",
+                "user-agent": f"llm-proxy/{__version__}",
+                **key_headers,
+            }
+        )
+        self._headers.update(connection.headers)
+        self._extensions = {
+            patient: _timeouts(connection.connect_timeout, seconds)
+            for patient, seconds in (
+                (False, connection.read_timeout),
+                (True, connection.relay_timeout),
+            )
+        }
+
+    async def send(self, message: Outgoing) -> httpx.Response:
+        """Send a request.
+
+        Args:
+            message: The request.
+
+        Returns:
+            The response, a success, with its body unread; the caller closes it.
+
+        Raises:
+            APIError: It could not be sent, or what came back is an error.
+        """
+        connection = self._connection
+        url = await self._url(message.path)
+        request = httpx.Request(
+            message.method,
+            url,
+            headers=await self._headers_of(message, url),
+            # As a stream, because for `content` httpx would write the two headers
+            # that the transport writes anyway.
+            stream=httpx.ByteStream(message.body),
+            extensions=self._extensions[message.patient],
+        )
+        try:
+            response = await connection.client.send(request, stream=True)
+        except httpx.TransportError as error:
+            raise from_transport(error, self.name) from error
+        if response.status_code == httpx.codes.OK:
+            if response.headers.get("content-encoding", "identity") == "identity":
+                return response
+            await response.aclose()
+            raise self.bad_response("compressed although identity was asked")
+        try:
+            raise await self._read_error(response)
+        finally:
+            await response.aclose()
+
+    async def read(self, response: httpx.Response, *, patient: bool = False) -> bytes:
+        """Read a complete JSON answer.
+
+        Args:
+            response: Its body must be unread.
+            patient: As in `Outgoing`; the answer may be larger, too.
+
+        Returns:
+            The bytes.
+
+        Raises:
+            LLMAPIError: They did not all come, are too many, or no JSON.
+        """
+        media_type = content_type(response).partition(";")[0].rstrip()
+        if media_type and not media_type.endswith("json"):
+            raise self.bad_response("the content type is not JSON")
+        connection = self._connection
+        most = connection.max_relay_bytes if patient else connection.max_body_bytes
+        try:
+            return await read_body(response, most)
+        except httpx.TimeoutException as error:
+            raise from_transport(error, self.name) from error
+        except httpx.TransportError as error:
+            # The answer was made and is paid for: asking again would pay twice.
+            raise LLMStreamBrokenError(
+                provider=self.name, log_detail=type(error).__name__
+            ) from error
+        except BodyTooLargeError as error:
+            raise self.bad_response("the body is too large") from error
+
+    async def read_stream(
+        self, response: httpx.Response, reader: StreamReader[T]
+    ) -> AsyncGenerator[Sequence[T], None]:
+        """Read a streamed answer.
+
+        Args:
+            response: Its body must be unread.
+            reader: Makes sense of the bytes.
+
+        Yields:
+            What each read from the network brought, if it was anything.
+
+        Raises:
+            APIError: The stream broke, is not whole, or carries an error.
+        """
+        size = 0
+        most = self._connection.max_body_bytes * _FRAMING
+        body = raw_body(response)
+        with self._stream_faults():
+            async for data in body:
+                size += len(data)
+                if batch := reader.feed(data):
+                    yield batch
+                if size > most:
+                    raise WireError("the stream is too large")
+                if reader.done:
+                    break
+            if batch := reader.close():
+                yield batch
+            await _read_to_end(body)
+
+    async def read_raw(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        """Read whatever a response holds, as it comes.
+
+        Args:
+            response: Its body must be unread.
+
+        Yields:
+            What each read from the network brought.
+
+        Raises:
+            LLMAPIError: It did not all come, or is too much.
+        """
+        size = 0
+        with self._stream_faults():
+            async for data in raw_body(response):
+                size += len(data)
+                if size > self._connection.max_body_bytes * _FRAMING:
+                    raise WireError("the answer is too large")
+                yield data
+
+    def decode(self, decoder: Callable[[bytes], T], body: bytes) -> T:
+        """Make sense of a complete answer.
+
+        Args:
+            decoder: Reads it; may raise `WireError`.
+            body: The bytes.
+
+        Returns:
+            What `decoder` makes of them.
+
+        Raises:
+            APIError: They are an error, or no answer.
+        """
+        try:
+            return decoder(body)
+        except UpstreamFaultError as fault:
+            raise self._from_fault(fault) from fault
+        except WireError as error:
+            raise self.bad_response(str(error)) from error
+
+    def bad_response(self, why: str) -> LLMBadResponseError:
+        """Make the error of an answer that is none.
+
+        Args:
+            why: For operators.
+
+        Returns:
+            The error to raise.
+        """
+        return LLMBadResponseError(provider=self.name, log_detail=why)
+
+    async def _url(self, path: str) -> httpx.URL:
+        server = self._connection.server
+        if server is not None:
+            return httpx.URL(await server.start() + path)
+        url = self._urls.get(path)
+        if url is None:
+            url = httpx.URL(self._connection.base_url + path)
+            # Paths of conversations are few; those of stored responses are not.
+            if len(self._urls) < _MOST_URLS:
+                self._urls[path] = url
+        return url
+
+    async def _headers_of(self, message: Outgoing, url: httpx.URL) -> httpx.Headers:
+        headers = self._headers
+        if message.headers or self._sign or message.content_type != "application/json":
+            headers = headers.copy()
+            headers["content-type"] = message.content_type
+            names = {name for name, _ in message.headers}
+            kept = [item for item in headers.multi_items() if item[0] not in names]
+            headers = httpx.Headers([*kept, *message.headers])
+            if self._sign is not None:
+                headers.update(await self._sign(url, message.body))
+        return headers
+
+    async def _read_error(self, response: httpx.Response) -> APIError:
+        try:
+            body = await read_body(response, _MAX_ERROR_BYTES)
+        except (BodyTooLargeError, httpx.TransportError):
+            body = b""
+        detail = self._connection.dialect.decode_error(body)
+        error = from_status(response.status_code, detail, self.name, response.headers)
+        error.headers = travelling_headers(response)
+        key = self._connection.api_key
+        if error.vendor is not None and key and key in error.vendor.message:
+            error.vendor = None
+        return error
+
+    @contextmanager
+    def _stream_faults(self) -> Generator[None]:
+        """Say in our words what goes wrong while a stream is read."""
+        name = self.name
+        try:
+            yield
+        except httpx.ReadTimeout as error:
+            raise LLMTimeoutError(provider=name, log_detail="idle stream") from error
+        except httpx.TransportError as error:
+            raise LLMStreamBrokenError(
+                provider=name, log_detail=type(error).__name__
+            ) from error
+        except UpstreamFaultError as fault:
+            raise self._from_fault(fault) from fault
+        except WireError as error:
+            raise LLMStreamBrokenError(provider=name, log_detail=str(error)) from error
+
+    def _from_fault(self, fault: UpstreamFaultError) -> APIError:
+        detail = fault.detail
+        return from_status(detail.status or 500, detail, self.name)
+
+
+def content_type(response: httpx.Response) -> str:
+    """Say what a response claims to hold.
+
+    Args:
+        response: The response.
+
+    Returns:
+        Its content type in lower case, parameters included.
+    """
+    return str(response.headers.get("content-type", "")).lower()
+
+
+def _timeouts(connect: float, read: float) -> dict[str, dict[str, float]]:
+    bounds = {"connect": connect, "read": read, "write": read, "pool": connect}
+    return {"timeout": bounds}
+
+
+async def _read_to_end(body: AsyncIterator[bytes]) -> None:
+    """Read what follows the last event, so that the connection can be used again.
+
+    The answer is whole already, so whatever goes wrong here is nobody's concern.
+    """
+    with suppress(TimeoutError, httpx.TransportError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            async for _ in body:
+                pass

@@ -1,0 +1,59 @@
+"""The frozen values that travel between the layers."""
+
+from llm_proxy.types.answer import (
+    ChatResponse,
+    Chunk,
+    FinishReason,
+    ThinkingDelta,
+    ToolCallDelta,
+    Usage,
+)
+from llm_proxy.types.parts import (
+    CacheTTL,
+    Media,
+    Message,
+    Part,
+    Role,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    join_text,
+    said,
+)
+from llm_proxy.types.principal import (
+    Principal,
+)
+from llm_proxy.types.request import (
+    ChatRequest,
+    Reasoning,
+    ResponseFormat,
+    Tool,
+    ToolChoice,
+)
+
+__all__ = [
+    "CacheTTL",
+    "ChatRequest",
+    "ChatResponse",
+    "Chunk",
+    "FinishReason",
+    "Media",
+    "Message",
+    "Part",
+    "Principal",
+    "Reasoning",
+    "ResponseFormat",
+    "Role",
+    "Text",
+    "Thinking",
+    "ThinkingDelta",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
+    "ToolResult",
+    "Usage",
+    "join_text",
+    "said",
+]

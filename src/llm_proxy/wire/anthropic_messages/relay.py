@@ -1,0 +1,127 @@
+"""The bytes of a stream, passed on as they are."""
+
+import re
+
+from llm_proxy.types import FinishReason, Usage
+from llm_proxy.wire.anthropic_messages.answers import read_model
+from llm_proxy.wire.anthropic_messages.stop_reasons import read_stop_reason
+from llm_proxy.wire.anthropic_messages.stream_writer import MESSAGE_STOP
+from llm_proxy.wire.anthropic_messages.usage import UsageTally
+from llm_proxy.wire.dialect import Passage, UpstreamFaultError, WireError
+from llm_proxy.wire.error_detail import error_detail
+from llm_proxy.wire.reading import read_object
+from llm_proxy.wire.sse import MAX_EVENT_BYTES, EventTooLargeError, SSEDecoder
+
+_LINE_END = rb"(?:\r\n|\r(?!\n)|\n)"
+_EMPTY_LINE = re.compile(_LINE_END + _LINE_END)
+
+
+class AnthropicPassageReader:
+    """Looks at the bytes of one streamed message while they pass through.
+
+    Content is not parsed: of every event a search in its bytes tells whether it is one
+    of the few that we must understand.
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+        self._finished = False
+        self._events = SSEDecoder()
+        self._usage = UsageTally()
+        self._part = bytearray()
+
+    def feed(self, data: bytes) -> list[Passage]:
+        """Take the next bytes.
+
+        Args:
+            data: Bytes of the event stream, cut anywhere.
+
+        Returns:
+            Those of them that are whole events.
+
+        Raises:
+            UpstreamFaultError: An event carries an error.
+            WireError: An event is too large.
+        """
+        if self._part or not data.endswith(b"\n\n"):
+            data = self._whole_events(data)
+            if not data:
+                return []
+        if b'"message_' in data or b'"error"' in data:
+            return [self._look_into(data)]
+        return [Passage(data, _has_content(data))]
+
+    def close(self) -> list[Passage]:
+        """Take the end of the bytes.
+
+        Returns:
+            The end of the message, if the upstream left it out.
+
+        Raises:
+            WireError: No stop reason has come.
+        """
+        if not self._finished:
+            raise WireError("the stream ended without a stop reason")
+        if self.done:
+            return []
+        self.done = True
+        return [Passage(MESSAGE_STOP)]
+
+    def _whole_events(self, data: bytes) -> bytes:
+        """Join what was left over with `data` and keep back the unfinished event."""
+        part = self._part
+        start = max(0, len(part) - 3)
+        part += data
+        end = _end_of_events(part, start)
+        whole = bytes(part[:end])
+        del part[:end]
+        if len(part) > MAX_EVENT_BYTES:
+            raise EventTooLargeError("an event is too large")
+        return whole
+
+    def _look_into(self, data: bytes) -> Passage:
+        finish_reason: FinishReason | None = None
+        usage: Usage | None = None
+        model: str | None = None
+        for _, payload in self._events.feed(data):
+            if not (b'"message_' in payload or b'"error"' in payload):
+                continue
+            try:
+                event = read_object(payload)
+            except WireError:
+                continue
+            match event.get("type"):
+                case "message_start":
+                    message = event.get("message")
+                    if isinstance(message, dict):
+                        model = read_model(message)
+                        usage = self._usage.add(message.get("usage")) or usage
+                case "message_delta":
+                    usage = self._usage.add(event.get("usage")) or usage
+                    delta = event.get("delta")
+                    if isinstance(delta, dict):
+                        finish_reason = read_stop_reason(delta.get("stop_reason"))
+                case "message_stop":
+                    self.done = True
+                case "error":
+                    raise UpstreamFaultError(error_detail(event.get("error")))
+        self._finished = self._finished or finish_reason is not None
+        return Passage(data, _has_content(data), finish_reason, usage, model)
+
+
+def _has_content(data: bytes) -> bool:
+    return (
+        b'"content_block_delta"' in data
+        or b'"tool_use"' in data
+        or b'"redacted_thinking"' in data
+    )
+
+
+def _end_of_events(data: bytearray, start: int) -> int:
+    """Find the end of the last empty line that begins at `start` or behind it."""
+    if b"\r" not in data:
+        return data.rfind(b"\n\n", start) + 2 if b"\n\n" in data[start:] else 0
+    end = 0
+    for match in _EMPTY_LINE.finditer(data, start):
+        end = match.end()
+    return end

@@ -1,0 +1,174 @@
+"""A streamed message as chunks."""
+
+from typing import Any
+
+import orjson
+
+from llm_proxy.types import Chunk, ThinkingDelta, ToolCallDelta
+from llm_proxy.wire.anthropic_messages.answers import read_block, read_model
+from llm_proxy.wire.anthropic_messages.stop_reasons import (
+    read_stop_reason,
+    read_stop_sequence,
+)
+from llm_proxy.wire.anthropic_messages.usage import UsageTally
+from llm_proxy.wire.dialect import UpstreamFaultError, WireError
+from llm_proxy.wire.error_detail import error_detail
+from llm_proxy.wire.sse import SSEDecoder
+
+_DELTA_FIELDS = {
+    "text_delta": "text",
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+}
+
+
+class AnthropicStreamDecoder:
+    """Turns the bytes of one streamed message into chunks."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._events = SSEDecoder()
+        self._finished = False
+        self._usage = UsageTally()
+        self._calls: dict[int, _OpenCall] = {}
+        self._next_call = 0
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take the next bytes.
+
+        Args:
+            data: Bytes of the event stream, cut anywhere.
+
+        Returns:
+            What they said, oldest first.
+
+        Raises:
+            UpstreamFaultError: An event carries an error.
+            WireError: An event with content is not JSON, or an event is too large.
+        """
+        chunks: list[Chunk] = []
+        for _, payload in self._events.feed(data):
+            event = _read_event(payload)
+            if event is None:
+                continue
+            chunk = self._read(event)
+            if chunk is not None:
+                chunks.append(chunk)
+            if self.done:
+                break
+        return chunks
+
+    def close(self) -> list[Chunk]:
+        """Take the end of the bytes.
+
+        Returns:
+            Arguments of calls whose end the upstream did not tell.
+
+        Raises:
+            WireError: No stop reason has come.
+        """
+        if not self._finished:
+            raise WireError("the stream ended without a stop reason")
+        rests = [call.rest() for call in self._calls.values()]
+        return [chunk for chunk in rests if chunk is not None]
+
+    def _read(self, event: dict[str, Any]) -> Chunk | None:
+        match event.get("type"):
+            case "content_block_delta":
+                return self._read_delta(event)
+            case "content_block_start":
+                return self._start_block(event)
+            case "content_block_stop":
+                call = self._calls.pop(_index(event), None)
+                return call.rest() if call else None
+            case "message_start":
+                message = _mapping(event.get("message"))
+                usage = self._usage.add(message.get("usage"))
+                return Chunk(model=read_model(message), usage=usage)
+            case "message_delta":
+                return self._read_ending(event)
+            case "message_stop":
+                self.done = True
+            case "error":
+                raise UpstreamFaultError(error_detail(event.get("error")))
+        return None
+
+    def _read_delta(self, event: dict[str, Any]) -> Chunk | None:
+        delta = event.get("delta")
+        if not isinstance(delta, dict):
+            return None
+        kind = delta.get("type")
+        text = delta.get(_DELTA_FIELDS.get(kind, "") if isinstance(kind, str) else "")
+        if not (isinstance(text, str) and text):
+            return None
+        if kind == "text_delta":
+            return Chunk(text)
+        if kind == "input_json_delta":
+            call = self._calls.get(_index(event))
+            return call.grow(text) if call else None
+        thoughts = ThinkingDelta(text) if kind == "thinking_delta" else None
+        return Chunk(delta=thoughts or ThinkingDelta("", text))
+
+    def _start_block(self, event: dict[str, Any]) -> Chunk | None:
+        chunk = read_block(event.get("content_block"), self._next_call)
+        if chunk is None:
+            return None
+        delta = chunk.delta
+        if isinstance(delta, ToolCallDelta):
+            self._next_call += 1
+            self._calls[_index(event)] = _OpenCall(delta)
+            return Chunk(delta=delta._replace(arguments=""))
+        return chunk if chunk.text or delta not in (None, _NO_THOUGHT) else None
+
+    def _read_ending(self, event: dict[str, Any]) -> Chunk:
+        delta = _mapping(event.get("delta"))
+        finish_reason = read_stop_reason(delta.get("stop_reason"))
+        self._finished = self._finished or finish_reason is not None
+        return Chunk(
+            finish_reason=finish_reason,
+            usage=self._usage.add(event.get("usage")),
+            stop_sequence=read_stop_sequence(delta.get("stop_sequence")),
+        )
+
+
+class _OpenCall:
+    """A call whose arguments may come whole at the start, or in pieces."""
+
+    def __init__(self, start: ToolCallDelta) -> None:
+        self._call = start.call
+        self._at_start = start.arguments
+
+    def grow(self, arguments: str) -> Chunk:
+        self._at_start = ""
+        return Chunk(delta=ToolCallDelta(self._call, arguments=arguments))
+
+    def rest(self) -> Chunk | None:
+        if not self._at_start:
+            return None
+        return Chunk(delta=ToolCallDelta(self._call, arguments=self._at_start))
+
+
+_NO_THOUGHT = ThinkingDelta()
+
+
+def _read_event(payload: bytes) -> dict[str, Any] | None:
+    """Parse an event; what is no object is a heartbeat, unless content is lost."""
+    try:
+        event = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        if payload.lstrip().startswith(b"{") and (
+            b'"delta"' in payload or b'"content_block' in payload
+        ):
+            raise WireError("an event is not JSON") from error
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _index(event: dict[str, Any]) -> int:
+    index = event.get("index")
+    return index if isinstance(index, int) else 0
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,154 @@
+"""Reads streamed answers of Converse."""
+
+from typing import Any
+
+from llm_proxy.types import Chunk, ThinkingDelta, ToolCallDelta
+from llm_proxy.wire.bedrock.answers import HOSTED
+from llm_proxy.wire.bedrock.errors import error_detail, read_exception
+from llm_proxy.wire.bedrock.eventstream import Frame, FrameDecoder
+from llm_proxy.wire.bedrock.finish import read_finish
+from llm_proxy.wire.bedrock.usage import read_usage
+from llm_proxy.wire.dialect import UpstreamFaultError, WireError
+from llm_proxy.wire.reading import read_object
+
+
+class ConverseStreamReader:
+    """Turns the bytes of one streamed answer into chunks."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._frames = FrameDecoder()
+        self._finished = False
+        self._calls: dict[int, _Call | None] = {}
+        self._count = 0
+        self._readers = {
+            "contentBlockStart": self._read_start,
+            "contentBlockDelta": self._read_delta,
+            "contentBlockStop": self._read_stop,
+            "messageStop": self._read_finish,
+            "metadata": self._read_metadata,
+        }
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take the next bytes.
+
+        Args:
+            data: Bytes of the event stream, cut anywhere.
+
+        Returns:
+            What they said, oldest first.
+
+        Raises:
+            UpstreamFaultError: Bedrock or the model failed.
+            WireError: A frame is damaged, too large, or not JSON.
+        """
+        chunks: list[Chunk] = []
+        for frame in self._frames.feed(data):
+            read = self._readers.get(_event_type(frame))
+            if read is not None:
+                chunk = read(read_object(frame.payload))
+                if chunk is not None:
+                    chunks.append(chunk)
+            if self.done:
+                break
+        return chunks
+
+    def close(self) -> list[Chunk]:
+        """Take the end of the bytes.
+
+        Returns:
+            Nothing.
+
+        Raises:
+            WireError: No stop reason has come.
+        """
+        if not self._finished:
+            raise WireError("the stream ended without a stop reason")
+        return []
+
+    def _read_start(self, event: dict[str, Any]) -> Chunk | None:
+        start = event.get("start")
+        block = start.get("toolUse") if isinstance(start, dict) else None
+        if not isinstance(block, dict):
+            return None
+        if block.get("type") == HOSTED:
+            self._calls[_index(event)] = None
+            return None
+        name, call_id = block.get("name"), block.get("toolUseId")
+        if not (isinstance(name, str) and isinstance(call_id, str)):
+            raise WireError("a tool call has no name or no id")
+        call = self._calls[_index(event)] = _Call(self._count)
+        self._count += 1
+        return Chunk(delta=ToolCallDelta(call.number, call_id, name))
+
+    def _read_delta(self, event: dict[str, Any]) -> Chunk | None:
+        delta = event.get("delta")
+        if not isinstance(delta, dict):
+            return None
+        text = delta.get("text")
+        if isinstance(text, str):
+            return Chunk(text) if text else None
+        block = delta.get("toolUse")
+        if isinstance(block, dict):
+            return self._read_arguments(_index(event), block.get("input"))
+        thoughts = delta.get("reasoningContent")
+        return _read_thoughts(thoughts) if isinstance(thoughts, dict) else None
+
+    def _read_arguments(self, index: int, piece: object) -> Chunk | None:
+        if index not in self._calls:
+            raise WireError("arguments come before their tool call")
+        call = self._calls[index]
+        if call is None or not isinstance(piece, str) or not piece:
+            return None
+        call.has_arguments = True
+        return Chunk(delta=ToolCallDelta(call.number, arguments=piece))
+
+    def _read_stop(self, event: dict[str, Any]) -> Chunk | None:
+        call = self._calls.get(_index(event))
+        if call is None or call.has_arguments:
+            return None
+        return Chunk(delta=ToolCallDelta(call.number, arguments="{}"))
+
+    def _read_finish(self, event: dict[str, Any]) -> Chunk:
+        chunk = read_finish(event)
+        self._finished = True
+        return chunk
+
+    def _read_metadata(self, event: dict[str, Any]) -> Chunk | None:
+        # The last event; an answer without a stop reason before it is not whole.
+        self.done = self._finished
+        usage = read_usage(event.get("usage"))
+        return Chunk(usage=usage) if usage.source == "provider" else None
+
+
+class _Call:
+    __slots__ = ("has_arguments", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.has_arguments = False
+
+
+def _event_type(frame: Frame) -> str:
+    """Say what an event is; raises what it reports if it is an exception."""
+    headers = frame.headers
+    kind = headers.get(":message-type", "event")
+    if kind == "exception":
+        raise read_exception(headers.get(":exception-type", ""), frame.payload)
+    if kind == "error":
+        message = {"message": headers.get(":error-message", "")}
+        raise UpstreamFaultError(error_detail(headers.get(":error-code"), message))
+    return headers.get(":event-type", "")
+
+
+def _index(event: dict[str, Any]) -> int:
+    index = event.get("contentBlockIndex")
+    if not isinstance(index, int):
+        raise WireError("an event does not say which block it belongs to")
+    return index
+
+
+def _read_thoughts(delta: dict[str, Any]) -> Chunk | None:
+    pieces = [delta.get(name) for name in ("text", "signature", "redactedContent")]
+    texts = [piece if isinstance(piece, str) else "" for piece in pieces]
+    return Chunk(delta=ThinkingDelta(*texts)) if any(texts) else None

@@ -1,0 +1,107 @@
+"""Reads error bodies of all vendors."""
+
+import re
+
+import orjson
+
+from llm_proxy.errors import VendorWords
+from llm_proxy.wire.dialect import ErrorDetail
+
+# What goes into logs must be a name; an upstream may echo a prompt or a key here.
+_CODE = re.compile(r"[a-z][a-z0-9_.]{0,39}")
+_STATUS_OF_CODE = {
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "billing_error": 402,
+    "insufficient_quota": 402,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "context_length_exceeded": 400,
+    "invalid_request_error": 400,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+    # Google: the names of gRPC's status codes, and one reason.
+    "api_key_invalid": 401,
+    "invalid_argument": 400,
+    "failed_precondition": 400,
+    "out_of_range": 400,
+    "unauthenticated": 401,
+    "permission_denied": 403,
+    "not_found": 404,
+    "resource_exhausted": 429,
+    "internal": 500,
+    "unavailable": 503,
+    "deadline_exceeded": 504,
+}
+
+
+def read_error(body: bytes) -> ErrorDetail:
+    """Read the error body of any vendor, or of anything that resembles them.
+
+    Args:
+        body: ``{"error": {"type", "code", "message"}}``, ``{"error": "text"}``, either
+            of them in a list, or anything else.
+
+    Returns:
+        What could be understood.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ErrorDetail(None, "", "")
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return error_detail(value.get("error") if isinstance(value, dict) else None)
+
+
+def error_detail(error: object) -> ErrorDetail:
+    """Read the value of an ``error`` key.
+
+    Args:
+        error: An object with ``type``, ``code``, ``message``, or a string. Google calls
+            the type ``status``, and where others have their code it has an HTTP status
+            and the ``reason`` among the ``details``.
+
+    Returns:
+        What could be understood.
+    """
+    if not isinstance(error, dict):
+        return ErrorDetail(None, "", error if isinstance(error, str) else "")
+    kind, code = error.get("type", error.get("status")), error.get("code")
+    reason = _read_reason(error.get("details")) if isinstance(code, int) else code
+    names = [name for name in (_name(kind), _name(reason)) if name]
+    if isinstance(code, int) and 400 <= code <= 599:
+        status: int | None = code
+    else:
+        status = next(
+            (_STATUS_OF_CODE[w] for w in reversed(names) if w in _STATUS_OF_CODE), None
+        )
+    message, param = error.get("message"), error.get("param")
+    words = VendorWords(
+        message=message if isinstance(message, str) else "",
+        type=kind if isinstance(kind, str) else "",
+        code=reason if isinstance(reason, str) else "",
+        param=param if isinstance(param, str) else "",
+    )
+    return ErrorDetail(status, " ".join(names), words.message, words)
+
+
+def _name(word: object) -> str:
+    if not isinstance(word, str):
+        return ""
+    if _CODE.fullmatch(word):
+        return word
+    return word.lower() if word.lower() in _STATUS_OF_CODE else ""
+
+
+def _read_reason(details: object) -> object:
+    if not isinstance(details, list):
+        return None
+    reasons = [each.get("reason") for each in details if isinstance(each, dict)]
+    return next((reason for reason in reasons if reason), None)

@@ -1,0 +1,184 @@
+"""Reads complete answers of upstreams.
+
+Source: the OpenAI API reference, "The chat completion object"; what others add is named
+where it is read.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llm_proxy.types import (
+    ChatResponse,
+    FinishReason,
+    Part,
+    Text,
+    Thinking,
+    Usage,
+)
+from llm_proxy.wire.dialect import UpstreamFaultError, WireError
+from llm_proxy.wire.error_detail import error_detail
+from llm_proxy.wire.openai_chat.call_reader import read_calls
+from llm_proxy.wire.openai_chat.usage import read_usage
+from llm_proxy.wire.reading import read_object, read_text
+
+_FINISH_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "end_turn": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+
+
+def read_answer(body: bytes) -> dict[str, Any]:
+    """Parse a complete answer.
+
+    Args:
+        body: The upstream's bytes.
+
+    Returns:
+        An object.
+
+    Raises:
+        UpstreamFaultError: It is an error.
+        WireError: It is not a JSON object.
+    """
+    answer = read_object(body)
+    raise_fault(answer)
+    return answer
+
+
+def raise_fault(event: Mapping[str, Any]) -> None:
+    """Refuse an object that is an error.
+
+    Args:
+        event: An answer, or one event of a stream.
+
+    Raises:
+        UpstreamFaultError: It is an error.
+    """
+    if event.get("error"):
+        raise UpstreamFaultError(error_detail(event["error"]))
+    if event.get("object") == "error":
+        # As vLLM says it.
+        raise UpstreamFaultError(error_detail(event))
+
+
+def read_response(body: bytes) -> ChatResponse:
+    """Read a complete answer.
+
+    Args:
+        body: The upstream's bytes.
+
+    Returns:
+        The answer; without parts if the model gave none.
+
+    Raises:
+        UpstreamFaultError: The body is an error.
+        WireError: The body is not an answer.
+    """
+    answer = read_answer(body)
+    choices = answer.get("choices")
+    if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
+        raise WireError("the answer has no choices")
+    choice = choices[0]
+    message = choice.get("message")
+    if message is None and isinstance(choice.get("text"), str):
+        # As completions, the older API, say it.
+        message = {"content": choice["text"]}
+    if not isinstance(message, dict):
+        raise WireError("the choice has no message")
+    content, refusal = message.get("content"), read_text(message.get("refusal"))
+    parts: list[Part] = []
+    if thoughts := read_thoughts(message):
+        parts.append(Thinking(thoughts))
+    if text := read_text(content) or refusal:
+        parts.append(Text(text))
+    calls = read_calls(message)
+    parts += calls
+    finish_reason = read_finish_reason(choice.get("finish_reason"), bool(calls))
+    model = answer.get("model")
+    return ChatResponse(
+        parts=tuple(parts),
+        model=model if isinstance(model, str) else "",
+        finish_reason="refusal" if refusal else finish_reason,
+        usage=read_usage(answer.get("usage")) or Usage(),
+        logprobs=read_logprobs(choice.get("logprobs")),
+    )
+
+
+def read_finish_reason(reason: object, called: bool) -> FinishReason:
+    """Read why an answer ended.
+
+    Args:
+        reason: The value of ``finish_reason``.
+        called: Whether the model called tools, of which some upstreams say ``stop``.
+
+    Returns:
+        The reason; ``stop`` for words that nobody here knows.
+    """
+    known = _FINISH_REASONS.get(reason, "stop") if isinstance(reason, str) else "stop"
+    return "tool_calls" if called and known == "stop" else known
+
+
+def read_thoughts(message: Mapping[str, Any]) -> str:
+    """Read what the model thought.
+
+    Args:
+        message: A message, or the delta of one.
+
+    Returns:
+        DeepSeek's and vLLM's ``reasoning_content``, OpenRouter's ``reasoning``, or
+        the parts of type ``thinking`` in Mistral's ``content``.
+    """
+    for name in ("reasoning_content", "reasoning"):
+        thoughts = message.get(name)
+        if isinstance(thoughts, str) and thoughts:
+            return thoughts
+    content = message.get("content")
+    if not isinstance(content, list):
+        return ""
+    return "".join(
+        [
+            read_text(part.get("thinking"))
+            for part in content
+            if isinstance(part, dict) and part.get("type") == "thinking"
+        ]
+    )
+
+
+def read_logprobs(logprobs: object) -> tuple[Mapping[str, Any], ...] | None:
+    """Read log probabilities.
+
+    Args:
+        logprobs: The value of ``logprobs``.
+
+    Returns:
+        One object per token of the text or of the refusal; None if there are none.
+    """
+    if not isinstance(logprobs, dict):
+        return None
+    tokens = logprobs.get("content") or logprobs.get("refusal")
+    if not isinstance(tokens, list):
+        return None
+    return tuple(
+        [
+            {**token, "top_logprobs": _read_tops(token.get("top_logprobs"))}
+            for token in tokens
+            if isinstance(token, dict) and isinstance(token.get("token"), str)
+        ]
+    )
+
+
+def _read_tops(tops: object) -> list[dict[str, Any]]:
+    if not isinstance(tops, list):
+        return []
+    return [
+        top
+        for top in tops
+        if isinstance(top, dict) and isinstance(top.get("token"), str)
+    ]

@@ -1,0 +1,192 @@
+"""Lets streamed answers pass, and looks at what we must know of them.
+
+Most events are parts of the text and of no interest: a few searches tell so. They are
+sound because inside of JSON strings every quote is escaped.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llm_proxy.types import FinishReason
+from llm_proxy.wire.dialect import Passage, WireError
+from llm_proxy.wire.openai_chat.answer_reader import read_finish_reason
+from llm_proxy.wire.openai_chat.relay import has_content_in
+from llm_proxy.wire.openai_chat.stream_reader import read_event
+from llm_proxy.wire.openai_chat.stream_writer import DONE, wants_usage
+from llm_proxy.wire.openai_chat.usage import read_usage
+from llm_proxy.wire.sse import MAX_EVENT_BYTES, EventTooLargeError, SSEDecoder
+
+_UNFINISHED = b'"finish_reason":null'
+_NO_USAGE = b',"usage":null'
+
+
+class ChatPassageReader:
+    """Looks at the bytes of one streamed chat completion while they pass through.
+
+    Args:
+        fields: The caller's JSON. What we ask of the upstream and the caller did not,
+            which is the usage, is taken out.
+    """
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.done = False
+        self._hides_usage = not wants_usage(fields)
+        self._is_single = fields.get("n") in (None, 1)
+        self._tail = bytearray()
+        self._skims = False
+        self._finishes: dict[int, bool] = {}
+        self._called = False
+
+    def feed(self, data: bytes) -> list[Passage]:
+        """Take the next bytes.
+
+        Args:
+            data: Bytes of the event stream, cut anywhere.
+
+        Returns:
+            Whole events; a part of one is held back.
+
+        Raises:
+            UpstreamFaultError: An event carries an error.
+            WireError: An event is lost or too large, or ``[DONE]`` came too early.
+        """
+        if (
+            self._skims
+            and not self._tail
+            and data.endswith(b"\n\n")
+            and _is_plain(data)
+        ):
+            return [Passage(self._without_usage(data), True)]
+        block = b"" if self.done else self._complete(data)
+        if not block:
+            return []
+        passages: list[Passage] = []
+        for event in block[:-2].split(b"\n\n"):
+            passages.append(self._look(event + b"\n\n"))
+            if self.done:
+                break
+        return passages
+
+    def close(self) -> list[Passage]:
+        """Take the end of the bytes.
+
+        Returns:
+            ``[DONE]``, if the upstream left it out.
+
+        Raises:
+            WireError: No finish reason has come.
+        """
+        self._check_finished()
+        return [] if self.done else [Passage(DONE)]
+
+    def _complete(self, data: bytes) -> bytes:
+        """Join what was left over with `data` and keep back the unfinished event."""
+        tail = self._tail
+        if b"\r" in data or tail[-1:] == b"\r":
+            tail += data
+            data = _with_plain_lines(bytes(tail))
+            tail.clear()
+        if tail:
+            searched = len(tail) - 1
+            tail += data
+            end = tail.rfind(b"\n\n", searched) + 2
+            if end > 1:
+                block = bytes(tail[:end])
+                del tail[:end]
+                return block
+        else:
+            end = data.rfind(b"\n\n") + 2
+            if end == len(data):
+                return data
+            if end > 1:
+                tail += data[end:]
+                return data[:end]
+            tail += data
+        if len(tail) > MAX_EVENT_BYTES:
+            raise EventTooLargeError("an event is too large")
+        return b""
+
+    def _look(self, raw: bytes) -> Passage:
+        if self._skims and _is_plain(raw):
+            return Passage(self._without_usage(raw), True)
+        name, payload = _name_and_data(raw)
+        if payload == b"[DONE]":
+            self._check_finished()
+            self.done = True
+            self._skims = False
+            return Passage(raw)
+        event = read_event(name, payload)
+        return Passage(raw) if event is None else self._read(raw, event)
+
+    def _read(self, raw: bytes, event: dict[str, Any]) -> Passage:
+        choices = event.get("choices")
+        if not isinstance(choices, list):
+            choices = []
+        has_content = False
+        finish_reason = None
+        for choice in choices:
+            if isinstance(choice, dict):
+                said, reason = self._read_choice(choice)
+                has_content = has_content or said
+                finish_reason = finish_reason or reason
+        # From here on what is no end is content; several choices have several ends.
+        self._skims = self._skims or (has_content and self._is_single)
+        usage = read_usage(event.get("usage"))
+        model = event.get("model")
+        if self._hides_usage:
+            raw = b"" if usage and not choices else self._without_usage(raw)
+        return Passage(
+            raw,
+            has_content or finish_reason is not None,
+            finish_reason if self._is_finished() else None,
+            usage,
+            model if isinstance(model, str) else None,
+        )
+
+    def _read_choice(self, choice: dict[str, Any]) -> tuple[bool, FinishReason | None]:
+        delta, reason = choice.get("delta"), choice.get("finish_reason")
+        said = bool(choice.get("text"))
+        if isinstance(delta, dict):
+            said = said or has_content_in(delta)
+            self._called = self._called or bool(delta.get("tool_calls"))
+        index = choice.get("index")
+        index = index if isinstance(index, int) else 0
+        self._finishes[index] = self._finishes.get(index, False) or bool(reason)
+        return said, read_finish_reason(reason, self._called) if reason else None
+
+    def _without_usage(self, raw: bytes) -> bytes:
+        if not self._hides_usage or raw.rfind(_NO_USAGE) < 0:
+            return raw
+        return raw.replace(_NO_USAGE, b"")
+
+    def _is_finished(self) -> bool:
+        return bool(self._finishes) and all(self._finishes.values())
+
+    def _check_finished(self) -> None:
+        if not self._is_finished():
+            raise WireError("the stream ended without a finish reason")
+
+
+def _is_plain(block: bytes) -> bool:
+    """Whether all its events are parts of one choice and say nothing else."""
+    # CPython searches twice as fast from the end.
+    if block.rfind(b'"usage":{') >= 0 or block.rfind(b'"error"') >= 0:
+        return False
+    lines = block.count(b"\n")
+    if lines == 2:
+        return block.rfind(_UNFINISHED) >= 0
+    return 2 * block.count(_UNFINISHED) == lines
+
+
+def _name_and_data(raw: bytes) -> tuple[bytes, bytes]:
+    if raw.startswith(b"data: ") and raw.count(b"\n") == 2:
+        return b"", raw[6:-2]
+    events = SSEDecoder().feed(raw)
+    return events[0] if events else (b"", b"")
+
+
+def _with_plain_lines(data: bytes) -> bytes:
+    """End all lines in LF; a last CR may be half of a line end and stays."""
+    last = b"\r" if data.endswith(b"\r") else b""
+    lines = data.removesuffix(last).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return lines + last

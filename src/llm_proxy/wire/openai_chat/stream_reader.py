@@ -1,0 +1,166 @@
+"""Reads streamed answers of upstreams.
+
+Source: the OpenAI API reference, "The chat completion chunk object".
+"""
+
+from typing import Any
+
+import orjson
+
+from llm_proxy.types import Chunk, FinishReason, ThinkingDelta
+from llm_proxy.wire.dialect import UpstreamFaultError, WireError
+from llm_proxy.wire.error_detail import error_detail
+from llm_proxy.wire.openai_chat.answer_reader import (
+    raise_fault,
+    read_finish_reason,
+    read_logprobs,
+    read_thoughts,
+)
+from llm_proxy.wire.openai_chat.call_reader import CallReader, read_entries
+from llm_proxy.wire.openai_chat.usage import read_usage
+from llm_proxy.wire.reading import read_text
+from llm_proxy.wire.sse import SSEDecoder
+
+# An event with one of these that does not parse was part of the answer.
+_CONTENT_MARKS = (b'"choices"', b'"delta"')
+
+
+def read_event(name: bytes, payload: bytes) -> dict[str, Any] | None:
+    """Parse the data of one event.
+
+    Args:
+        name: The event's name; empty if it has none.
+        payload: Its data.
+
+    Returns:
+        An object; None for what holds no part of the answer, such as the words that
+        some upstreams send as a heartbeat.
+
+    Raises:
+        UpstreamFaultError: The event is an error.
+        WireError: It was part of the answer and cannot be read.
+    """
+    try:
+        event = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        if name == b"error":
+            text = payload.decode(errors="replace")
+            raise UpstreamFaultError(error_detail(text)) from error
+        is_object = payload.lstrip().startswith(b"{")
+        if is_object and any(mark in payload for mark in _CONTENT_MARKS):
+            raise WireError("a chunk is not JSON") from error
+        return None
+    if not isinstance(event, dict):
+        return None
+    raise_fault(event)
+    if name == b"error":
+        raise UpstreamFaultError(error_detail(event))
+    return event
+
+
+class ChatStreamReader:
+    """Turns the bytes of one streamed chat completion into chunks."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._events = SSEDecoder()
+        self._finished = False
+        self._refused = False
+        self._has_model = False
+        self._calls = CallReader()
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take the next bytes.
+
+        Args:
+            data: Bytes of the event stream, cut anywhere.
+
+        Returns:
+            What they said, oldest first.
+
+        Raises:
+            UpstreamFaultError: An event carries an error.
+            WireError: A chunk cannot be read, or is too large.
+        """
+        chunks: list[Chunk] = []
+        for name, payload in self._events.feed(data):
+            if payload == b"[DONE]":
+                self.done = True
+                break
+            event = read_event(name, payload)
+            if event is not None:
+                self._read_chunk(event, chunks)
+        return chunks
+
+    def close(self) -> list[Chunk]:
+        """Check, at the end of the bytes, that the answer is whole.
+
+        Returns:
+            Nothing: there is nothing to make up for.
+
+        Raises:
+            WireError: No finish reason has come.
+        """
+        if not self._finished:
+            raise WireError("the stream ended without a finish reason")
+        return []
+
+    def _read_chunk(self, event: dict[str, Any], chunks: list[Chunk]) -> None:
+        model = None
+        if not self._has_model and isinstance(event.get("model"), str):
+            model = event["model"]
+            self._has_model = True
+        usage = event.get("usage")
+        if usage is not None:
+            usage = read_usage(usage)
+        choices = event.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict) or self._finished:
+            if usage or model:
+                chunks.append(Chunk(usage=usage, model=model))
+            return
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            text = self._read_delta(delta, chunks)
+        else:
+            # As completions, the older API, say it.
+            text = read_text(choice.get("text"))
+        finish_reason = None
+        if choice.get("finish_reason"):
+            finish_reason = self._read_finish(choice["finish_reason"])
+        logprobs = choice.get("logprobs")
+        if logprobs is not None:
+            logprobs = read_logprobs(logprobs)
+        if text or finish_reason or usage or model or logprobs:
+            chunk = Chunk(text, finish_reason, usage, model, None, None, logprobs)
+            chunks.append(chunk)
+
+    def _read_finish(self, reason: object) -> FinishReason:
+        self._finished = True
+        if self._refused:
+            return "refusal"
+        return read_finish_reason(reason, self._calls.any)
+
+    def _read_delta(self, delta: dict[str, Any], chunks: list[Chunk]) -> str:
+        """Read all but the text, which is returned."""
+        content = delta.get("content")
+        if isinstance(content, str) and len(delta) == 1:
+            return content
+        thoughts = read_thoughts(delta)
+        if thoughts:
+            chunks.append(Chunk(delta=ThinkingDelta(thoughts)))
+        text = read_text(content)
+        refusal = read_text(delta.get("refusal"))
+        if refusal:
+            self._refused = True
+            text += refusal
+        calls = read_entries(delta)
+        if not calls:
+            return text
+        if text:
+            chunks.append(Chunk(text))
+        for call in calls:
+            piece = self._calls.read(call) if isinstance(call, dict) else None
+            if piece is not None:
+                chunks.append(Chunk(delta=piece))
+        return ""

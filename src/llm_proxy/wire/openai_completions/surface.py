@@ -1,0 +1,45 @@
+"""OpenAI's completions from the server's side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from llm_proxy.errors import APIError
+from llm_proxy.types import ChatRequest, ChatResponse
+from llm_proxy.wire.openai_chat.errors import encode_error, error_event
+from llm_proxy.wire.openai_completions.answer_writer import write_response
+from llm_proxy.wire.openai_completions.request_reader import check_request, read_request
+from llm_proxy.wire.openai_completions.stream_writer import CompletionStreamWriter
+from llm_proxy.wire.surface import Asked, ErrorAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAICompletionsSurface:
+    """The dialect as callers know it; the methods do what `Surface` says."""
+
+    name: ClassVar[str] = "openai_completions"
+    keepalive: ClassVar[bytes] = b": keep-alive\n\n"
+
+    def check_request(self, fields: Mapping[str, Any]) -> None:
+        """Refuse what no upstream could answer, with `InvalidInputError`."""
+        check_request(fields)
+
+    def decode_request(self, fields: Mapping[str, Any]) -> ChatRequest:
+        """Read a request; may raise `InvalidInputError`, `UnsupportedFeatureError`."""
+        return read_request(fields)
+
+    def encode_response(self, response: ChatResponse, asked: Asked) -> bytes:
+        """Write a complete answer."""
+        return write_response(response, asked)
+
+    def stream_encoder(self, asked: Asked) -> CompletionStreamWriter:
+        """Make the encoder of one stream."""
+        return CompletionStreamWriter(asked)
+
+    def encode_error(self, error: APIError, request_id: str) -> ErrorAnswer:
+        """Write an error."""
+        return encode_error(error, request_id)
+
+    def error_event(self, error: APIError, request_id: str) -> bytes:
+        """Write the error that ends a stream."""
+        return error_event(error, request_id)

@@ -1,0 +1,147 @@
+"""Writes requests to an upstream."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from llm_proxy.types import (
+    ChatRequest,
+    Message,
+    Reasoning,
+    ResponseFormat,
+    Thinking,
+    ToolResult,
+)
+from llm_proxy.wire.dialect import Encoded
+from llm_proxy.wire.openai_responses.request_reader import LOGPROBS
+from llm_proxy.wire.openai_responses.tools import write_tool_choice, write_tools
+from llm_proxy.wire.openai_responses.turn_writer import split_instructions, write_items
+
+_NO_SUCH_KNOBS = (
+    "top_k",
+    "stop",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "logit_bias",
+)
+_SAME_NAME = ("parallel_tool_calls", "temperature", "top_p")
+# The effort that stands for a budget: the first whose figure is not below it.
+_EFFORTS: Mapping[str, int] = {"low": 2048, "medium": 8192}
+
+
+def write_request(model: str, request: ChatRequest, stream: bool) -> Encoded:
+    """Write a request.
+
+    Args:
+        model: The upstream's name of the model.
+        request: What to ask.
+        stream: Whether the answer comes as server-sent events.
+
+    Returns:
+        JSON, and what was dropped.
+
+    Raises:
+        UnsupportedFeatureError: The dialect has no words for what the request asks.
+    """
+    instructions, messages = split_instructions(request.messages)
+    # Whoever asks in another dialect cannot find an answer that OpenAI keeps.
+    body: dict[str, Any] = {
+        "model": model,
+        "input": write_items(messages),
+        "store": False,
+    }
+    if instructions:
+        body["instructions"] = instructions
+    if request.tools:
+        body["tools"] = write_tools(request.tools)
+    if request.tool_choice is not None:
+        body["tool_choice"] = write_tool_choice(request.tool_choice, request.tools)
+    body.update(_write_options(request))
+    if stream:
+        body["stream"] = True
+    return Encoded(orjson.dumps(body), _find_dropped(request))
+
+
+def _write_options(request: ChatRequest) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        name: value
+        for name in _SAME_NAME
+        if (value := getattr(request, name)) is not None
+    }
+    include = []
+    if request.max_tokens is not None:
+        options["max_output_tokens"] = request.max_tokens
+    if request.reasoning is not None:
+        options["reasoning"] = _write_reasoning(request.reasoning)
+        # Only models that reason take the wish to get their thoughts for later.
+        include.append("reasoning.encrypted_content")
+    if request.logprobs is not None:
+        options["top_logprobs"] = request.logprobs
+        include.append(LOGPROBS)
+    if include:
+        options["include"] = include
+    text = _write_text(request.response_format, request.verbosity)
+    strings = {"text": text, "user": request.user, "service_tier": request.service_tier}
+    options.update({name: value for name, value in strings.items() if value})
+    return options
+
+
+def _write_text(form: ResponseFormat | None, verbosity: str) -> dict[str, Any]:
+    text: dict[str, Any] = {"verbosity": verbosity} if verbosity else {}
+    if form is None:
+        return text
+    if form.schema is None:
+        return {**text, "format": {"type": "json_object"}}
+    written: dict[str, Any] = {
+        "type": "json_schema",
+        "name": form.name,
+        "schema": form.schema,
+    }
+    if form.description:
+        written["description"] = form.description
+    if form.strict is not None:
+        written["strict"] = form.strict
+    return {**text, "format": written}
+
+
+def _write_reasoning(reasoning: Reasoning) -> dict[str, str]:
+    written = {}
+    if reasoning.effort:
+        written["effort"] = reasoning.effort
+    elif reasoning.budget_tokens is not None:
+        budget = reasoning.budget_tokens
+        efforts = [name for name, most in _EFFORTS.items() if budget <= most]
+        written["effort"] = efforts[0] if efforts else "high"
+    if reasoning.visible:
+        written["summary"] = "auto"
+    return written
+
+
+def _find_dropped(request: ChatRequest) -> tuple[str, ...]:
+    dropped = [
+        name for name in _NO_SUCH_KNOBS if getattr(request, name) not in (None, ())
+    ]
+    if _has_cache_marks(request):
+        dropped.append("cache")
+    if any(message.name for message in request.messages):
+        dropped.append("name")
+    return tuple(dropped)
+
+
+def _has_cache_marks(request: ChatRequest) -> bool:
+    return any(tool.cache for tool in request.tools) or any(
+        _is_marked(message) for message in request.messages
+    )
+
+
+def _is_marked(message: Message) -> bool:
+    for part in message.content:
+        if isinstance(part, Thinking):
+            continue
+        if part.cache:
+            return True
+        if isinstance(part, ToolResult) and any(one.cache for one in part.content):
+            return True
+    return False
