@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.load import Job
 from bench.measure import BenchError, LoadGenerator, Sample, Server, free_port
-from bench.report import FLOOR, SUBJECT, Process, Report, Row
+from bench.report import FLOOR, RELAY, SUBJECT, TRANSLATION, Process, Report, Row
 from bench.upstream import ANSWER, STREAM_TOKENS, TOKEN
 
 _API_TOKEN = "bench-0123456789abcdefghijklmnopqrstuvwxyz"
@@ -38,16 +38,20 @@ class Load:
     """What a server is given, and what a right answer of it looks like.
 
     Attributes:
+        server: Who gets it.
         plain: Plain requests that take about a second.
         streams: Streams that take about a second.
         tokens: How often a complete stream has `TOKEN`.
         ending: Text in the last event of a stream.
+        model: The model to ask for in OpenAI's dialect; empty asks `/chat`.
     """
 
+    server: str
     plain: int
     streams: int
     tokens: int = STREAM_TOKENS
     ending: str = "[DONE]"
+    model: str = ""
 
     def job(self, port: int, kind: str, connections: int, share: float) -> Job:
         """Returns one run.
@@ -62,7 +66,7 @@ class Load:
         requests = round((self.streams if streams else self.plain) * share)
         return Job(
             port=port,
-            request=_request(streams),
+            request=_request(streams, self.model),
             connections=connections,
             requests=max(requests, connections),
             marker=TOKEN if streams else ANSWER,
@@ -72,23 +76,38 @@ class Load:
 
 
 _LOADS = {
-    FLOOR: Load(plain=12_000, streams=900),
-    "constant": Load(plain=12_000, streams=900),
-    "naive": Load(plain=900, streams=300),
+    FLOOR: Load(FLOOR, plain=12_000, streams=900),
+    "constant": Load("constant", plain=12_000, streams=900),
+    "naive": Load("naive", plain=900, streams=300),
     # Its last event repeats the whole text.
     SUBJECT: Load(
-        plain=6_000, streams=900, tokens=2 * STREAM_TOKENS, ending="event: done"
+        SUBJECT,
+        plain=6_000,
+        streams=900,
+        tokens=2 * STREAM_TOKENS,
+        ending="event: done",
+    ),
+    RELAY: Load(SUBJECT, plain=6_000, streams=900, model="openai/gpt-4"),
+    TRANSLATION: Load(
+        SUBJECT, plain=4_000, streams=600, model="anthropic/claude-sonnet-4-5"
     ),
 }
 
 
-def _request(streams: bool) -> str:
-    content = {"provider": "openai", "model": "gpt-4", "prompt": _PROMPT}
+def _request(streams: bool, model: str) -> str:
+    content: dict[str, object]
+    if model:
+        path = "/v1/chat/completions"
+        messages = [{"role": "user", "content": _PROMPT}]
+        content = {"model": model, "max_tokens": 500, "messages": messages}
+    else:
+        path = "/chat"
+        content = {"provider": "openai", "model": "gpt-4", "prompt": _PROMPT}
     options = {"stream": True} if streams else {}
     body = json.dumps(content | options, separators=(",", ":"))
     return (
-        "POST /chat HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-        f"x-api-token: {_API_TOKEN}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        f"x-api-key: {_API_TOKEN}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
     )
 
 
@@ -104,6 +123,8 @@ def _environment(port: int, upstream_port: int) -> Mapping[str, str]:
         "RATE_LIMIT": "1000000000",
         "OPENAI_API_KEY": "bench",
         "OPENAI_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
+        "ANTHROPIC_API_KEY": "bench",
+        "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
     }
 
 
@@ -137,8 +158,9 @@ def _measure(quick: bool) -> Report:
         generator = stack.enter_context(LoadGenerator())
         for case in _cases(repeats=1 if quick else 3):
             kind, connections, name = case
-            server = servers[name]
-            job = _LOADS[name].job(server.port, kind, connections, 0.3 if quick else 1)
+            load = _LOADS[name]
+            server = servers[load.server]
+            job = load.job(server.port, kind, connections, 0.3 if quick else 1)
             samples[case].append(generator.run(job, server))
             print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)

@@ -8,12 +8,15 @@ from typing import Any
 from bench.measure import Sample
 
 SUBJECT = "llm-proxy"
+RELAY = "relay"
+TRANSLATION = "translation"
 FLOOR = "upstream"
-_PROXIES = (SUBJECT, "naive")
+_SUBJECTS = (SUBJECT, RELAY, TRANSLATION)
+_PROXIES = (*_SUBJECTS, "naive")
 _COLUMNS = (
     ("kind", 7),
     ("conc", 4),
-    ("server", 9),
+    ("server", 11),
     ("CPU μs/req", 11),
     ("/ naive", 8),
     ("/ const", 8),
@@ -82,8 +85,8 @@ class Goal:
         """The goal and whether it was met, as a sentence."""
         verdict = "met" if self.measured <= self.bound else "MISSED"
         return (
-            f"{self.name}: {self.measured:.4g} {self.unit}, "
-            f"target {self.bound:.4g} {self.unit}: {verdict}"
+            f"{self.name}: {_figure(self.measured, self.unit)}, "
+            f"target {_figure(self.bound, self.unit)}: {verdict}"
         )
 
 
@@ -106,19 +109,34 @@ class Report:
     def wrong_answers(self) -> list[Row]:
         """Rows in which the service answered wrongly."""
         return [
-            row for row in self._rows if row.server == SUBJECT and row.sample.errors
+            row for row in self._rows if row.server in _SUBJECTS and row.sample.errors
         ]
 
     def goals(self) -> list[Goal]:
         """Returns the targets of the design with what was measured."""
         most = max(row.concurrency for row in self._rows)
-        subject = [row for row in self._rows if row.server == SUBJECT]
-        errors = sum(r.sample.errors for r in subject if r.concurrency == most)
+        subjects = [row for row in self._rows if row.server in _SUBJECTS]
+        errors = sum(r.sample.errors for r in subjects if r.concurrency == most)
+        native = [row for row in self._rows if row.server == SUBJECT]
+        relay = [row for row in self._rows if row.server == RELAY]
         return [
-            Goal("CPU per plain request", 250, _worst(subject, "plain"), "μs"),
-            Goal("CPU per stream", 0.7, _worst(subject, "stream") / 1e3, "ms"),
+            Goal("CPU per plain request", 250, _worst(native, "plain"), "μs"),
+            Goal("CPU per stream", 0.7, _worst(native, "stream") / 1e3, "ms"),
+            Goal("CPU per relayed stream", 0.7, _worst(relay, "stream") / 1e3, "ms"),
+            *[
+                Goal(f"translation / relay, {kind}", 2, self._translation(kind), "")
+                for kind in ("plain", "stream")
+            ],
             Goal(f"errors at concurrency {most}", 0, errors, "requests"),
         ]
+
+    def _translation(self, kind: str) -> float:
+        """Returns what translation costs in relays, at the worst concurrency."""
+        return max(
+            row.sample.cpu_us / self._samples[kind, row.concurrency, RELAY].cpu_us
+            for row in self._rows
+            if (row.kind, row.server) == (kind, TRANSLATION)
+        )
 
     def text(self) -> str:
         """Returns two tables and a line for each target."""
@@ -173,6 +191,10 @@ class Report:
             added(sample.p99_ms, floor.p99_ms),
             str(sample.errors),
         )
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{value:.4g} {unit}".rstrip()
 
 
 def _worst(rows: Iterable[Row], kind: str) -> float:

@@ -7,7 +7,7 @@ where it ends and whether it wants a stream.
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import uvloop
 
@@ -17,6 +17,13 @@ ANSWER = "A proxy stands between a program and the models it uses. " * 6
 
 _USAGE = {"prompt_tokens": 120, "completion_tokens": 100, "total_tokens": 220}
 _COMMON = {"id": "chatcmpl-bench", "created": 1700000000, "model": "gpt-4"}
+_MESSAGE = {
+    "id": "msg_bench",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-sonnet-4-5",
+    "usage": {"input_tokens": 120, "output_tokens": 100},
+}
 
 
 def plain_body() -> bytes:
@@ -24,7 +31,7 @@ def plain_body() -> bytes:
     message = {"role": "assistant", "content": ANSWER}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     answer = {"object": "chat.completion", "choices": [choice], "usage": _USAGE}
-    return json.dumps(_COMMON | answer).encode()
+    return _dump(_COMMON | answer)
 
 
 def stream_events() -> list[bytes]:
@@ -34,34 +41,67 @@ def stream_events() -> list[bytes]:
     return [*events, b"data: [DONE]\n\n"]
 
 
+def message_body() -> bytes:
+    """Returns the same answer as Anthropic writes it."""
+    text = {"type": "text", "text": ANSWER}
+    answer = {"content": [text], "stop_reason": "end_turn", "stop_sequence": None}
+    return _dump(_MESSAGE | answer)
+
+
+def message_events() -> list[bytes]:
+    """Returns the same stream as Anthropic writes it."""
+    begun = {"content": [], "stop_reason": None, "stop_sequence": None}
+    text = {"type": "text_delta", "text": TOKEN}
+    block = {"type": "text", "text": ""}
+    end = {"stop_reason": "end_turn", "stop_sequence": None}
+    return [
+        _named("message_start", {"message": _MESSAGE | begun}),
+        _named("content_block_start", {"index": 0, "content_block": block}),
+        *[_named("content_block_delta", {"index": 0, "delta": text})] * STREAM_TOKENS,
+        _named("content_block_stop", {"index": 0}),
+        _named("message_delta", {"delta": end, "usage": {"output_tokens": 100}}),
+        _named("message_stop", {}),
+    ]
+
+
+def _named(name: str, fields: dict[str, object]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), _dump({"type": name} | fields))
+
+
+def _dump(value: object) -> bytes:
+    # Without spaces, as the vendors write.
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
 def _event(
     delta: dict[str, str], more: dict[str, object], finish: str | None = None
 ) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     chunk = {"object": "chat.completion.chunk", "choices": [choice]}
-    return b"data: %b\n\n" % json.dumps(_COMMON | chunk | more).encode()
+    return b"data: %b\n\n" % _dump(_COMMON | chunk | more)
 
 
-def _plain_response() -> bytes:
-    body = plain_body()
+def _plain_response(body: bytes) -> bytes:
     return (
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
         b"content-length: %d\r\n\r\n%b" % (len(body), body)
     )
 
 
-def _stream_writes() -> Iterator[bytes]:
+def _stream_writes(events: Iterable[bytes]) -> Iterator[bytes]:
     yield (
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
         b"transfer-encoding: chunked\r\n\r\n"
     )
-    for event in stream_events():
+    for event in events:
         yield b"%x\r\n%b\r\n" % (len(event), event)
     yield b"0\r\n\r\n"
 
 
-_PLAIN = _plain_response()
-_STREAM = tuple(_stream_writes())
+_PLAIN = _plain_response(plain_body())
+_STREAM = tuple(_stream_writes(stream_events()))
+_PLAIN_MESSAGE = _plain_response(message_body())
+_STREAMED_MESSAGE = tuple(_stream_writes(message_events()))
 
 
 class Stub(asyncio.Protocol):
@@ -82,18 +122,19 @@ class Stub(asyncio.Protocol):
         if not found or len(body) < _content_length(head):
             return
         self._received = b""
+        anthropic = head.startswith(b"POST /v1/messages ")
         if b'"stream":true' in body.replace(b" ", b""):
-            self._send(0)
+            self._send(_STREAMED_MESSAGE if anthropic else _STREAM, 0)
         else:
-            self._transport.write(_PLAIN)
+            self._transport.write(_PLAIN_MESSAGE if anthropic else _PLAIN)
 
-    def _send(self, position: int) -> None:
+    def _send(self, pieces: Sequence[bytes], position: int) -> None:
         """Writes one piece per turn of the loop: together they would be one packet."""
         if self._transport.is_closing():
             return
-        self._transport.write(_STREAM[position])
-        if position + 1 < len(_STREAM):
-            self._loop.call_soon(self._send, position + 1)
+        self._transport.write(pieces[position])
+        if position + 1 < len(pieces):
+            self._loop.call_soon(self._send, pieces, position + 1)
 
 
 def _content_length(head: bytes) -> int:

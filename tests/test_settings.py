@@ -231,7 +231,7 @@ class TestDocuments:
 
     def test_example_lists_every_field_with_its_default(self):
         text = (ROOT / ".env.example").read_text()
-        listed = re.findall(r"^(?:# )?([A-Z][A-Z_]*)=(.*)$", text, re.MULTILINE)
+        listed = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=(.*)$", text, re.MULTILINE)
         assert len(listed) == len(dict(listed))
         defaults = {name: value or "none" for name, value in listed}
         assert {**defaults, "API_TOKEN": "required"} == code_defaults()
@@ -242,7 +242,7 @@ class TestDocuments:
 
     def test_page_lists_every_field_with_its_default(self):
         text = (ROOT / "docs" / "settings.md").read_text()
-        rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+ \|$", text, re.MULTILINE)
+        rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (.+?) \| .+ \|$", text, re.MULTILINE)
         listed = {name: value.strip("`") for name, value in rows}
         assert len(rows) == len(listed)
         assert listed == code_defaults()

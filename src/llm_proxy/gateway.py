@@ -294,5 +294,7 @@ def _task_request(rendered: RenderedTask) -> ChatRequest:
     schema = rendered.response_schema
     return ChatRequest(
         (said("system", rendered.system), said("user", rendered.prompt)),
-        response_format=schema and ResponseFormat(schema, required=False),
+        response_format=(
+            None if schema is None else ResponseFormat(schema, required=False)
+        ),
     )

@@ -20,12 +20,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from llm_proxy.setting_rules import (
-    CHECKS,
-    parse_networks,
-    parse_origins,
-    parse_tokens,
-)
+from llm_proxy.setting_rules import CHECKS, parse_networks, parse_origins, parse_tokens
 from llm_proxy.variables import HOSTED, VariablesSource
 
 Count = Annotated[int, Field(ge=1)]

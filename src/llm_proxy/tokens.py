@@ -25,6 +25,6 @@ def count_tokens(texts: Sequence[str], model: str) -> int:
     name = model.rpartition("/")[2].lower()
     older = name == "gpt-4" or name.startswith(_OLDER)
     encoding = "cl100k_base" if older else "o200k_base"
-    counted = sum(toktok.batch_count(list(texts), encoding, threads=1))
+    counted: int = sum(toktok.batch_count(list(texts), encoding, threads=1))
     factor = next((factor for mark, factor in _FACTORS if mark in name), 1.0)
     return round(counted * factor)

@@ -8,20 +8,26 @@ import pytest
 
 from llm_proxy.config import ProviderConfig, ProxyConfig
 from llm_proxy.providers import LLMProvider, ProviderFactory
+from llm_proxy.providers.connection import Connection
+from llm_proxy.providers.connections import Connections
 from llm_proxy.transport import UpstreamClient
 
-_READ_BY_PROVIDERS = ("_API_KEY", "_BASE_URL", "_MODEL", "_HOST", "_TOKEN")
+_READ_BY_PROVIDERS = ("_API_KEY", "_BASE_URL", "_MODEL", "_HOST", "_TOKEN", "_REGION")
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
 @pytest.fixture
-async def make_factory(
-    settings, monkeypatch
-) -> AsyncIterator[Callable[..., ProviderFactory]]:
-    """Makes factories; without a handler they use real sockets."""
+def bare_environment(monkeypatch) -> None:
     for name in [name for name in os.environ if name.endswith(_READ_BY_PROVIDERS)]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+async def make_factory(
+    settings, bare_environment
+) -> AsyncIterator[Callable[..., ProviderFactory]]:
+    """Makes factories; without a handler they use real sockets."""
     factories = []
 
     def make_factory(
@@ -41,6 +47,24 @@ async def make_factory(
     yield make_factory
     for factory in factories:
         await factory.aclose()
+
+
+@pytest.fixture
+async def connect(
+    settings, bare_environment
+) -> AsyncIterator[Callable[..., Connection]]:
+    """Says how a provider is reached."""
+    made = []
+
+    def connect(
+        name: str, entries: dict[str, ProviderConfig] | None = None, **overrides: object
+    ) -> Connection:
+        made.append(Connections(settings(**overrides), entries or {}, UpstreamClient()))
+        return made[-1].get(name)
+
+    yield connect
+    for each in made:
+        await each.aclose()
 
 
 @pytest.fixture

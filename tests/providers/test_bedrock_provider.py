@@ -39,8 +39,9 @@ def make_provider(api_key=None, signer=None):
         client=UpstreamClient(httpx.MockTransport(answer)),
         base_url="https://bedrock-runtime.eu-west-1.amazonaws.com",
         api_key=api_key,
+        signer=signer,
     )
-    return BedrockProvider(MODEL, connection, signer), sent
+    return BedrockProvider(MODEL, connection), sent
 
 
 def make_signer():
@@ -71,14 +72,23 @@ async def test_without_an_api_key_requests_are_signed():
     }
 
 
-async def test_without_a_signer_the_host_tells_the_region(monkeypatch):
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"bedrock_base_url": "https://bedrock-runtime.eu-west-1.amazonaws.com"},
+        {"aws_region": "eu-west-1"},
+        {"aws_default_region": "eu-west-1"},
+    ],
+)
+async def test_variables_tell_the_region(connect, monkeypatch, variables):
     monkeypatch.setattr(
         Session, "get_credentials", lambda _: Credentials("AKIDEXAMPLE", "a-secret")
     )
-    provider, sent = make_provider()
-    await provider.complete(HELLO)
+    connection = connect("bedrock", **variables)
+    headers = await connection.signer.headers("POST", connection.base_url, b"")
 
-    assert "/eu-west-1/bedrock/aws4_request" in sent[0].headers["authorization"]
+    assert connection.base_url == "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    assert "/eu-west-1/bedrock/aws4_request" in headers["Authorization"]
 
 
 @pytest.mark.parametrize(

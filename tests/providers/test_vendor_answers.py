@@ -18,7 +18,7 @@ from llm_proxy.errors import (
     LLMUnavailableError,
     PromptTooLongError,
 )
-from llm_proxy.types import ChatRequest, ChatResponse, Usage, said
+from llm_proxy.types import ChatRequest, ChatResponse, Text, Usage, said
 
 QUESTION = ChatRequest(messages=(said("user", "Hello"),))
 BOTH = pytest.mark.parametrize("vendor", ["openai", "anthropic"])
@@ -73,7 +73,7 @@ class TestGoodAnswers:
     ):
         model = {"openai": "gpt-4-0613", "anthropic": "claude-x"}[vendor]
         assert await provider_of(vendor, ok(body)).complete(QUESTION) == ChatResponse(
-            words, model, reason, Usage(3, 2, source="provider")
+            (Text(words),), model, reason, Usage(3, 2, source="provider")
         )
 
     @BOTH

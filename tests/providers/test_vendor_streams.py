@@ -18,7 +18,8 @@ from llm_proxy.errors import (
     LLMUnavailableError,
 )
 from llm_proxy.providers import LLMProvider
-from llm_proxy.types import ChatRequest, Chunk, Usage, said
+from llm_proxy.types import ChatRequest, ChatResponse, Chunk, Text, Usage, said
+from llm_proxy.wire import gather
 
 QUESTION = ChatRequest(messages=(said("user", "Hello"),))
 BOTH = pytest.mark.parametrize("vendor", ["openai", "anthropic"])
@@ -34,7 +35,8 @@ def openai(reason: str | None = None, **delta: object) -> bytes:
 
 
 def delta(words: str) -> bytes:
-    return event({"type": "content_block_delta", "delta": {"text": words}})
+    text = {"type": "text_delta", "text": words}
+    return event({"type": "content_block_delta", "index": 0, "delta": text})
 
 
 def ending(reason: str) -> bytes:
@@ -143,7 +145,8 @@ async def test_an_upstream_that_does_not_stream_is_read_as_a_whole(provider_of, 
         "anthropic": {"content": [{"type": "text", "text": "Hi"}]},
     }
     answer = httpx.Response(200, json=body[vendor])
-    assert await read(provider_of(vendor, answer)) == [Chunk("Hi", "stop", Usage(), "")]
+    chunks = await read(provider_of(vendor, answer))
+    assert gather(chunks) == ChatResponse((Text("Hi"),), "", "stop", Usage())
 
 
 @pytest.mark.parametrize(

@@ -413,3 +413,23 @@ def test_what_is_written_is_read_back(response):
 def test_a_refusal_is_read_back(text):
     response = said(Text(text), finish_reason="refusal")
     assert DIALECT.decode_response(SURFACE.encode_response(response, ASKED)) == response
+
+
+def test_log_probabilities_of_a_refusal_stand_with_it():
+    refusal = said(Text("No."), finish_reason="refusal", logprobs=(TOKEN,))
+    (choice,) = encode(refusal)["choices"]
+    assert choice["logprobs"] == {"content": None, "refusal": [TOKEN]}
+
+
+def test_log_probabilities_without_alternatives_are_read():
+    value = answer()
+    value["choices"][0]["logprobs"] = {"content": [{"token": "a", "logprob": -1}]}
+    assert decode(value).logprobs == (
+        {"token": "a", "logprob": -1, "top_logprobs": []},
+    )
+
+
+def test_a_cut_call_of_the_older_api_is_no_whole_one():
+    call = said(ToolCall("1", "f", '{"a'), finish_reason="length")
+    _, reason = message_and_reason(call, functions=[{"name": "f"}])
+    assert reason == "length"

@@ -647,3 +647,37 @@ def test_choices_of_tools_are_read_back(tools, choice, parallel):
         tools=tuple(tools), tool_choice=choice, parallel_tool_calls=parallel
     )
     assert SURFACE.decode_request(encode(request)) == request
+
+
+def test_a_mark_on_a_result_and_the_marks_of_calls_are_kept():
+    call = ToolCall("1", "f", "{}", cache="5m")
+    result = ToolResult("1", (Text("r"),), cache="1h")
+    kept = (Message("assistant", (call,)), Message("user", (result,)))
+    assert turns(*messages(*kept)) == kept
+
+
+def test_an_earlier_refusal_is_text():
+    refusal = {"role": "assistant", "content": None, "refusal": "No."}
+    assert turns(refusal) == (said("assistant", "No."),)
+
+
+@pytest.mark.parametrize("form", [None, {"type": "text"}])
+def test_a_custom_tool_may_take_any_text(form):
+    custom = {"name": "c", "format": form}
+    tools = decode(tools=[{"type": "custom", "custom": custom}]).tools
+    assert tools == (Tool("c", custom=True),)
+
+
+def test_allowed_tools_must_be_named():
+    choice = {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "auto", "tools": [{"type": "mcp"}]},
+    }
+    field = refused(InvalidInputError, tools=[], tool_choice=choice)
+    assert field == "tool_choice.allowed_tools.tools.0"
+
+
+def test_whether_usage_is_wanted_must_be_clear():
+    options = {"include_usage": "yes"}
+    field = refused(InvalidInputError, stream_options=options)
+    assert field == "stream_options.include_usage"

@@ -12,6 +12,7 @@ from llm_proxy.errors import (
     InvalidInputError,
     LLMRateLimitedError,
     LLMStreamBrokenError,
+    PromptTooLongError,
     UnknownModelError,
 )
 from llm_proxy.types import (
@@ -505,6 +506,11 @@ def test_a_response_that_failed_says_why(error, code):
 def test_errors_are_those_of_chat_completions():
     status, body = SURFACE.encode_error(UnknownModelError(), "r1")
     assert (status, body["error"]["code"]) == (404, "model_not_found")
+
+
+def test_the_field_at_fault_has_its_name_in_this_api():
+    _, body = SURFACE.encode_error(PromptTooLongError(), "r1")
+    assert body["error"]["param"] == "input"
 
 
 def test_an_error_event_is_an_error_to_everybody():

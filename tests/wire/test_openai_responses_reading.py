@@ -464,6 +464,14 @@ def test_errors_do_not_repeat_what_callers_say(fields):
     assert "secret" not in f"{caught.value.message} {caught.value.details}"
 
 
+def complaint_of(look, body):
+    try:
+        look(body)
+    except InvalidInputError as error:
+        return error.details
+    return None
+
+
 @given(canonical.JSON_OBJECTS, canonical.JSON_VALUES)
 def test_bodies_of_any_form_are_read_or_refused(fields, value):
     names = ["input", "tools", "tool_choice", "text", "reasoning", "include"]
@@ -480,10 +488,8 @@ def test_bodies_of_any_form_are_read_or_refused(fields, value):
         *({**HELLO, name: shape} for name in names for shape in shapes),
     ]:
         for look in (SURFACE.decode_request, SURFACE.check_request):
-            try:
-                look(body)
-            except InvalidInputError as error:
-                assert error.details[0]["field"]
+            details = complaint_of(look, body)
+            assert details is None or details[0]["field"]
 
 
 @pytest.mark.parametrize(

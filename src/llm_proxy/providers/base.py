@@ -1,12 +1,17 @@
 """The interface behind which all providers are interchangeable."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 from llm_proxy.errors import UnsupportedFeatureError
+from llm_proxy.providers.readers import Translator
 from llm_proxy.types import ChatRequest, ChatResponse, Chunk, said
-from llm_proxy.wire import Inquiry, Passage, scatter
+from llm_proxy.wire import Inquiry, Passage, PassageReader, scatter
+
+
+def _whole(body: bytes) -> Passage:
+    return Passage(body, has_content=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +22,20 @@ class Errand:
         path: The endpoint, below the base URL.
         body_for: Writes the body for an upstream's name of the model.
         content_type: The media type of the body.
+        observe: Reads what must be known from a complete JSON answer.
+        reader: Reads it from an answer of events; None where there are none.
+        raw: Whether the answer may be anything, such as audio.
         method: The HTTP method.
-        observe: Reads usage from a complete JSON answer; None passes the answer's
-            bytes on as they come, whatever they are.
+        headers: Besides those that every request has.
+        dialect: Upstreams that speak it have the endpoint.
     """
 
     path: str
     body_for: Callable[[str], bytes]
     content_type: str = "application/json"
-    observe: Callable[[bytes], Passage] | None = None
+    observe: Callable[[bytes], Passage] = _whole
+    reader: Callable[[], PassageReader] | None = None
+    raw: bool = False
     method: str = "POST"
     headers: Sequence[tuple[str, str]] = ()
     dialect: str = "openai_chat"
@@ -114,24 +124,26 @@ class LLMProvider(ABC):
         Raises:
             APIError: Drawn from the tree in `llm_proxy.errors`, at any point.
         """
-        async for passages in translate(inquiry, self.stream(inquiry.request)):
-            yield passages
+        translator = Translator(inquiry)
+        async for chunks in self.stream(inquiry.request):
+            yield [translator.write(chunks)]
+        yield [translator.end()]
 
-    async def forward(self, errand: Errand) -> AsyncGenerator[Sequence[Passage], None]:
+    def forward(self, errand: Errand) -> AsyncGenerator[Sequence[Passage], None]:
         """Ask an endpoint besides chat, once.
 
         Args:
             errand: What to ask.
 
-        Yields:
-            The answer's bytes; the first passage has the headers and the content type.
+        Returns:
+            Yields the answer's bytes; the first passage has the headers and the
+            content type.
 
         Raises:
             UnsupportedFeatureError: The upstream has no such endpoint.
             APIError: Drawn from the tree in `llm_proxy.errors`, at any point.
         """
         raise UnsupportedFeatureError(f"The model's provider has no {errand.path}")
-        yield  # makes it a generator, as it is where there is such an endpoint
 
     async def generate_response(self, prompt: str) -> str:
         """Answer one prompt with plain text.
@@ -147,30 +159,3 @@ class LLMProvider(ABC):
         """
         request = ChatRequest(messages=(said("user", prompt),))
         return (await self.complete(request)).text
-
-
-async def translate(
-    inquiry: Inquiry, batches: AsyncIterator[Sequence[Chunk]]
-) -> AsyncGenerator[Sequence[Passage], None]:
-    """Write a canonical stream in the caller's dialect.
-
-    Args:
-        inquiry: Names the dialect.
-        batches: The stream.
-
-    Yields:
-        One passage per batch, and one for the end.
-    """
-    encoder = inquiry.surface.stream_encoder(inquiry.asked)
-    async for batch in batches:
-        data = encoder.feed(batch)
-        finish_reason = usage = model = None
-        has_content = False
-        for chunk in batch:
-            has_content = has_content or bool(chunk.text or chunk.delta)
-            finish_reason = chunk.finish_reason or finish_reason
-            usage = chunk.usage or usage
-            model = chunk.model or model
-        has_content = has_content or finish_reason is not None
-        yield [Passage(data, has_content, finish_reason, usage, model)]
-    yield [Passage(encoder.close())]

@@ -27,7 +27,6 @@ from llm_proxy.wire import (
 
 _PORT = re.compile(r":\d+$")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
-_AZURE_VERSION = "AZURE_OPENAI_API_VERSION"
 
 
 class Connections:
@@ -147,16 +146,16 @@ class Connections:
             # Anthropic's SDKs take the base URL without the version of the API.
             if not urlsplit(base_url).path:
                 base_url += "/v1"
-        elif preset.dated and (version := self._api_version(name)):
+        elif preset.dated and (version := self._api_version(name, preset)):
             dialect, also = AzureChat(api_version=version), ()
         main = (dialect,) if isinstance(dialect, RelayDialect) else ()
         return dialect, {each.name: each for each in (*main, *also)}, base_url
 
-    def _api_version(self, name: str) -> str | None:
+    def _api_version(self, name: str, preset: Preset) -> str | None:
         entry = self._entries.get(name)
         if entry is not None and entry.api_version is not None:
             return entry.api_version
-        return self._settings.variable(_AZURE_VERSION) if name == "azure" else None
+        return next(filter(None, map(self._settings.variable, preset.versions)), None)
 
     def _base_url(self, name: str, preset: Preset) -> str:
         entry = self._entries.get(name)

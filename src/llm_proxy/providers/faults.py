@@ -1,6 +1,8 @@
 """Which of our errors an upstream's failure is."""
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -16,17 +18,18 @@ from llm_proxy.errors import (
     LLMCredentialsError,
     LLMQuotaExhaustedError,
     LLMRateLimitedError,
+    LLMStreamBrokenError,
     LLMTimeoutError,
     LLMUnavailableError,
     PromptTooLongError,
     RequestRejectedError,
     UnsupportedModelError,
 )
-from llm_proxy.wire import ErrorDetail
+from llm_proxy.wire import ErrorDetail, UpstreamFaultError, WireError
 
 _TOO_LONG = re.compile(
     r"context.?(length|window|size)|maximum context|(prompt|input) is too long|"
-    r"too many (input )?tokens",
+    r"too many (input )?tokens|maximum number of tokens",
     re.IGNORECASE,
 )
 # No upstream means more, and callers are told what upstreams say.
@@ -82,7 +85,11 @@ def from_status(
     log_detail = f"status={status} code={detail.code}"
     kind = _operators_problem(status, detail)
     if kind is None and _FILTERED in detail.code:
-        kind = LLMContentFilteredError
+        filtered = LLMContentFilteredError(
+            provider=provider, upstream_status=status, log_detail=log_detail
+        )
+        filtered.vendor = detail.words
+        return filtered
     if kind is None and _is_callers_mistake(status, detail):
         mistake = _callers_mistake(status, detail)(
             log_detail=f"provider={provider} {log_detail}"
@@ -99,8 +106,49 @@ def from_status(
     )
 
 
+def from_fault(fault: UpstreamFaultError, provider: str) -> APIError:
+    """Say what an error in the place of an answer means.
+
+    Args:
+        fault: What the upstream reported under status 200.
+        provider: The provider's name.
+
+    Returns:
+        The error to raise.
+    """
+    return from_status(fault.detail.status or 500, fault.detail, provider)
+
+
+@contextmanager
+def stream_faults(provider: str) -> Generator[None]:
+    """Say in our words what goes wrong while a stream is read.
+
+    Args:
+        provider: The provider's name.
+
+    Yields:
+        Once; what is read inside may raise what the transport and the dialect do.
+
+    Raises:
+        APIError: In their place.
+    """
+    try:
+        yield
+    except httpx.ReadTimeout as error:
+        raise LLMTimeoutError(provider=provider, log_detail="idle stream") from error
+    except httpx.TransportError as error:
+        raise LLMStreamBrokenError(
+            provider=provider, log_detail=type(error).__name__
+        ) from error
+    except UpstreamFaultError as fault:
+        raise from_fault(fault, provider) from fault
+    except WireError as error:
+        raise LLMStreamBrokenError(provider=provider, log_detail=str(error)) from error
+
+
 def _operators_problem(status: int, detail: ErrorDetail) -> type[LLMAPIError] | None:
-    if status in (401, 403) or _KEY_REFUSED.match(detail.message):
+    refused = _KEY_REFUSED.match(detail.message) or "api_key_invalid" in detail.code
+    if status in (401, 403) or refused:
         return LLMCredentialsError
     if (
         status == 402

@@ -10,11 +10,23 @@ from llm_proxy.errors import (
     LLMContentFilteredError,
     UnsupportedFeatureError,
 )
-from llm_proxy.providers.base import Errand, LLMProvider, translate
+from llm_proxy.providers.base import Errand, LLMProvider
 from llm_proxy.providers.connection import Connection
-from llm_proxy.providers.message import Outgoing
+from llm_proxy.providers.message import (
+    Beginning,
+    Outgoing,
+    StreamReader,
+    media_type_of,
+)
+from llm_proxy.providers.readers import (
+    RawBytes,
+    TextWanted,
+    Translated,
+    Translator,
+    WholeAnswer,
+)
 from llm_proxy.providers.travelling import Headers, travelling_headers
-from llm_proxy.providers.upstream import Upstream, content_type
+from llm_proxy.providers.upstream import Upstream
 from llm_proxy.types import ChatRequest, ChatResponse, Chunk
 from llm_proxy.wire import Encoded, Inquiry, Passage, RelayDialect, scatter
 
@@ -68,7 +80,8 @@ class HTTPProvider(LLMProvider):
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Ask once, without retries; see `LLMProvider.complete`."""
-        response = await self._send(self._encode(request, stream=False), stream=False)
+        encoded = self._encode(request, stream=False)
+        response = await self._upstream.send(self._outgoing(encoded, stream=False))
         try:
             answer = await self._read_answer(response)
         finally:
@@ -77,27 +90,15 @@ class HTTPProvider(LLMProvider):
             raise self._empty(answer.finish_reason)
         return answer
 
-    async def stream(
-        self, request: ChatRequest
-    ) -> AsyncGenerator[Sequence[Chunk], None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Sequence[Chunk], None]:
         """Ask once and hand out the answer as it comes; see `LLMProvider.stream`."""
-        response = await self._send(self._encode(request, stream=True), stream=True)
-        finish_reason = ""
-        has_text = False
-        size = 0
-        try:
-            async for batch in self._read_chunks(response):
-                for chunk in batch:
-                    has_text = has_text or bool(chunk.text.strip())
-                    finish_reason = chunk.finish_reason or finish_reason
-                    size += len(chunk.text)
-                yield batch
-                if size > self._connection.max_body_bytes:
-                    raise self._upstream.bad_response("the stream is too large")
-            if not has_text:
-                raise self._empty(finish_reason)
-        finally:
-            await response.aclose()
+        encoded = self._encode(request, stream=True)
+
+        def begin(response: httpx.Response) -> Beginning[Chunk]:
+            most = self._connection.max_body_bytes
+            return Beginning((), TextWanted(self._decoder(response), self._empty, most))
+
+        return self._upstream.stream(self._outgoing(encoded, stream=True), begin)
 
     def relays(self, dialect: str) -> bool:
         """Say whether the upstream speaks a dialect; see `LLMProvider.relays`."""
@@ -116,7 +117,8 @@ class HTTPProvider(LLMProvider):
             passage = upstream.decode(dialect.observe, body)
             return passage._replace(headers=travelling_headers(response))
         encoded = self._encode(inquiry.request, stream=False)
-        response = await self._send(encoded, stream=False, patient=True)
+        message = self._outgoing(encoded, stream=False, patient=True)
+        response = await upstream.send(message)
         try:
             answer = await self._read_answer(response, patient=True)
         finally:
@@ -130,37 +132,32 @@ class HTTPProvider(LLMProvider):
             headers=_notes(response, encoded),
         )
 
-    async def relay_stream(
-        self, inquiry: Inquiry
-    ) -> AsyncGenerator[Sequence[Passage], None]:
+    def relay_stream(self, inquiry: Inquiry) -> AsyncGenerator[Sequence[Passage], None]:
         """Ask once and hand out what comes; see `LLMProvider.relay_stream`."""
-        upstream = self._upstream
         dialect = self._connection.relays.get(inquiry.surface.name)
         if dialect is None:
             encoded = self._encode(inquiry.request, stream=True)
-            response = await self._send(encoded, stream=True, patient=True)
+            message = self._outgoing(encoded, stream=True, patient=True)
         else:
             encoded = Encoded(b"")
-            response = await upstream.send(self._relayed(dialect, inquiry))
-        try:
-            yield [Passage(b"", headers=_notes(response, encoded))]
-            if dialect is not None and content_type(response).startswith(_EVENT_STREAM):
-                reader = dialect.passage_reader(inquiry.asked.fields)
-                async for passages in upstream.read_stream(response, reader):
-                    yield passages
-            else:
-                async for passages in translate(inquiry, self._read_chunks(response)):
-                    yield passages
-        finally:
-            await response.aclose()
+            message = self._relayed(dialect, inquiry)
 
-    async def forward(self, errand: Errand) -> AsyncGenerator[Sequence[Passage], None]:
+        def begin(response: httpx.Response) -> Beginning[Passage]:
+            reader: StreamReader[Passage]
+            if dialect is not None and media_type_of(response) == dialect.stream_type:
+                reader = dialect.passage_reader(inquiry.asked.fields)
+            else:
+                reader = Translated(self._decoder(response), Translator(inquiry))
+            return Beginning((Passage(b"", headers=_notes(response, encoded)),), reader)
+
+        return self._upstream.stream(message, begin)
+
+    def forward(self, errand: Errand) -> AsyncGenerator[Sequence[Passage], None]:
         """Ask an endpoint besides chat; see `LLMProvider.forward`."""
         if errand.dialect not in self._connection.relays:
             raise UnsupportedFeatureError(
                 f"The provider {self._connection.name!r} does not offer {errand.path}"
             )
-        upstream = self._upstream
         message = Outgoing(
             errand.path,
             errand.body_for(self.model),
@@ -169,30 +166,35 @@ class HTTPProvider(LLMProvider):
             content_type=errand.content_type,
             method=errand.method,
         )
-        response = await upstream.send(message)
-        try:
-            headers = (
-                (b"content-type", content_type(response).encode("latin-1")),
-                *travelling_headers(response),
-            )
-            yield [Passage(b"", headers=headers)]
-            if errand.observe is not None:
-                answer = await upstream.read(response, patient=True)
-                yield [upstream.decode(errand.observe, answer)]
-            else:
-                async for data in upstream.read_raw(response):
-                    yield [Passage(data, has_content=True)]
-        finally:
-            await response.aclose()
+
+        def begin(response: httpx.Response) -> Beginning[Passage]:
+            content_type = response.headers.get("content-type", "").encode("latin-1")
+            headers = ((b"content-type", content_type), *travelling_headers(response))
+            reader = self._errand_reader(errand, response)
+            return Beginning((Passage(b"", headers=headers),), reader)
+
+        return self._upstream.stream(message, begin)
+
+    def _errand_reader(
+        self, errand: Errand, response: httpx.Response
+    ) -> StreamReader[Passage]:
+        media_type = media_type_of(response)
+        if errand.reader is not None and media_type == _EVENT_STREAM:
+            return errand.reader()
+        if errand.raw and not media_type.endswith(("json", "html")):
+            return RawBytes()
+        self._upstream.check_json(response)
+        most = self._connection.max_relay_bytes
+        return WholeAnswer(lambda body: (errand.observe(body),), most)
 
     def _encode(self, request: ChatRequest, *, stream: bool) -> Encoded:
         return self._dialect.encode_request(self.model, request, stream)
 
-    async def _send(
+    def _outgoing(
         self, encoded: Encoded, *, stream: bool, patient: bool = False
-    ) -> httpx.Response:
+    ) -> Outgoing:
         path = self._dialect.path(self.model, stream)
-        return await self._upstream.send(Outgoing(path, encoded.body, (), patient))
+        return Outgoing(path, encoded.body, (), patient)
 
     def _relayed(self, dialect: RelayDialect, inquiry: Inquiry) -> Outgoing:
         fields = inquiry.asked.fields
@@ -206,16 +208,14 @@ class HTTPProvider(LLMProvider):
         body = await self._upstream.read(response, patient=patient)
         return self._upstream.decode(self._dialect.decode_response, body)
 
-    async def _read_chunks(
-        self, response: httpx.Response
-    ) -> AsyncGenerator[Sequence[Chunk], None]:
-        if not content_type(response).startswith(self._dialect.stream_type):
-            # Some upstreams do not stream, whatever they are asked.
-            yield scatter(await self._read_answer(response))
-            return
-        decoder = self._dialect.stream_decoder()
-        async for chunks in self._upstream.read_stream(response, decoder):
-            yield chunks
+    def _decoder(self, response: httpx.Response) -> StreamReader[Chunk]:
+        dialect = self._dialect
+        if media_type_of(response) == dialect.stream_type:
+            return dialect.stream_decoder()
+        # Some upstreams do not stream, whatever they are asked.
+        self._upstream.check_json(response)
+        most = self._connection.max_relay_bytes
+        return WholeAnswer(lambda body: scatter(dialect.decode_response(body)), most)
 
     def _empty(self, finish_reason: str) -> LLMBadResponseError:
         if finish_reason in ("content_filter", "refusal"):

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
+import httpx
+
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -43,3 +46,28 @@ class Outgoing:
     patient: bool = False
     content_type: str = "application/json"
     method: str = "POST"
+
+
+class Beginning(NamedTuple, Generic[T]):
+    """How a streamed answer begins.
+
+    Attributes:
+        first: What can be said before any byte of the body is read.
+        reader: Reads the body.
+    """
+
+    first: Sequence[T]
+    reader: StreamReader[T]
+
+
+def media_type_of(response: httpx.Response) -> str:
+    """Say what a response claims to hold.
+
+    Args:
+        response: The response.
+
+    Returns:
+        The media type in lower case, without parameters; empty if it does not say.
+    """
+    content_type = str(response.headers.get("content-type", ""))
+    return content_type.partition(";")[0].strip().lower()

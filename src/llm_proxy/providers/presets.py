@@ -44,6 +44,7 @@ class Preset:
             path of the operator's model file.
         for_development: Not offered in staging and production.
         dated: Whether its API may have versions that are dates.
+        versions: Variables that may hold such a date.
     """
 
     base_url: str = ""
@@ -56,6 +57,7 @@ class Preset:
     for_development: bool = False
     optional_keys: tuple[str, ...] = ()
     dated: bool = False
+    versions: tuple[str, ...] = ()
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -86,6 +88,7 @@ PRESETS: Mapping[str, Preset] = {
         also=(OpenAIResponses(),),
         urls=("AZURE_OPENAI_ENDPOINT",),
         dated=True,
+        versions=("AZURE_OPENAI_API_VERSION",),
     ),
     "bedrock": Preset(
         dialect=BedrockConverse(),

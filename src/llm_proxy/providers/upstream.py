@@ -6,11 +6,10 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Generator,
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TypeVar
 
 import httpx
@@ -20,12 +19,16 @@ from llm_proxy.errors import (
     APIError,
     LLMBadResponseError,
     LLMStreamBrokenError,
-    LLMTimeoutError,
     ProviderNotConfiguredError,
 )
 from llm_proxy.providers.connection import Connection
-from llm_proxy.providers.faults import from_status, from_transport
-from llm_proxy.providers.message import Outgoing, StreamReader
+from llm_proxy.providers.faults import (
+    from_fault,
+    from_status,
+    from_transport,
+    stream_faults,
+)
+from llm_proxy.providers.message import Beginning, Outgoing, media_type_of
 from llm_proxy.providers.travelling import travelling_headers
 from llm_proxy.transport import BodyTooLargeError, raw_body, read_body
 from llm_proxy.wire import UpstreamFaultError, WireError
@@ -72,6 +75,7 @@ class Upstream:
         self.name = connection.name
         self._connection = connection
         self._sign = sign
+        self._most_streamed = connection.max_body_bytes * _FRAMING
         self._urls: dict[str, httpx.URL] = {}
         self._headers = httpx.Headers(
             {
@@ -140,9 +144,7 @@ class Upstream:
         Raises:
             LLMAPIError: They did not all come, are too many, or no JSON.
         """
-        media_type = content_type(response).partition(";")[0].rstrip()
-        if media_type and not media_type.endswith("json"):
-            raise self.bad_response("the content type is not JSON")
+        self.check_json(response)
         connection = self._connection
         most = connection.max_relay_bytes if patient else connection.max_body_bytes
         try:
@@ -157,56 +159,55 @@ class Upstream:
         except BodyTooLargeError as error:
             raise self.bad_response("the body is too large") from error
 
-    async def read_stream(
-        self, response: httpx.Response, reader: StreamReader[T]
+    async def stream(
+        self, message: Outgoing, begin: Callable[[httpx.Response], Beginning[T]]
     ) -> AsyncGenerator[Sequence[T], None]:
-        """Read a streamed answer.
+        """Send a request and hand out the answer as it comes.
 
         Args:
-            response: Its body must be unread.
-            reader: Makes sense of the bytes.
+            message: The request.
+            begin: Looks at the response's head and says who reads the rest.
 
         Yields:
             What each read from the network brought, if it was anything.
 
         Raises:
-            APIError: The stream broke, is not whole, or carries an error.
+            APIError: There is no answer, or it broke, is not whole, or is an error.
         """
-        size = 0
-        most = self._connection.max_body_bytes * _FRAMING
-        body = raw_body(response)
-        with self._stream_faults():
-            async for data in body:
-                size += len(data)
-                if batch := reader.feed(data):
+        response = await self.send(message)
+        try:
+            first, reader = begin(response)
+            if first:
+                yield first
+            size = 0
+            body = raw_body(response)
+            with stream_faults(self.name):
+                async for data in body:
+                    if batch := reader.feed(data):
+                        yield batch
+                    size += len(data)
+                    if size > self._most_streamed:
+                        raise WireError("the stream is too large")
+                    if reader.done:
+                        break
+                if batch := reader.close():
                     yield batch
-                if size > most:
-                    raise WireError("the stream is too large")
-                if reader.done:
-                    break
-            if batch := reader.close():
-                yield batch
-            await _read_to_end(body)
+                await _read_to_end(body)
+        finally:
+            await response.aclose()
 
-    async def read_raw(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """Read whatever a response holds, as it comes.
+    def check_json(self, response: httpx.Response) -> None:
+        """Make sure that a response claims to be JSON, or claims nothing.
 
         Args:
-            response: Its body must be unread.
-
-        Yields:
-            What each read from the network brought.
+            response: The response.
 
         Raises:
-            LLMAPIError: It did not all come, or is too much.
+            LLMBadResponseError: It is something else.
         """
-        size = 0
-        with self._stream_faults():
-            async for data in raw_body(response):
-                size += len(data)
-                if size > self._connection.max_body_bytes * _FRAMING:
-                    raise WireError("the answer is too large")
-                yield data
+        media_type = media_type_of(response)
+        if media_type and not media_type.endswith("json"):
+            raise self.bad_response("the content type is not JSON")
 
     def decode(self, decoder: Callable[[bytes], T], body: bytes) -> T:
         """Make sense of a complete answer.
@@ -224,7 +225,7 @@ class Upstream:
         try:
             return decoder(body)
         except UpstreamFaultError as fault:
-            raise self._from_fault(fault) from fault
+            raise from_fault(fault, self.name) from fault
         except WireError as error:
             raise self.bad_response(str(error)) from error
 
@@ -275,39 +276,6 @@ class Upstream:
         if error.vendor is not None and key and key in error.vendor.message:
             error.vendor = None
         return error
-
-    @contextmanager
-    def _stream_faults(self) -> Generator[None]:
-        """Say in our words what goes wrong while a stream is read."""
-        name = self.name
-        try:
-            yield
-        except httpx.ReadTimeout as error:
-            raise LLMTimeoutError(provider=name, log_detail="idle stream") from error
-        except httpx.TransportError as error:
-            raise LLMStreamBrokenError(
-                provider=name, log_detail=type(error).__name__
-            ) from error
-        except UpstreamFaultError as fault:
-            raise self._from_fault(fault) from fault
-        except WireError as error:
-            raise LLMStreamBrokenError(provider=name, log_detail=str(error)) from error
-
-    def _from_fault(self, fault: UpstreamFaultError) -> APIError:
-        detail = fault.detail
-        return from_status(detail.status or 500, detail, self.name)
-
-
-def content_type(response: httpx.Response) -> str:
-    """Say what a response claims to hold.
-
-    Args:
-        response: The response.
-
-    Returns:
-        Its content type in lower case, parameters included.
-    """
-    return str(response.headers.get("content-type", "")).lower()
 
 
 def _timeouts(connect: float, read: float) -> dict[str, dict[str, float]]:

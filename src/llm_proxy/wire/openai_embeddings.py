@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from llm_proxy.errors import InvalidInputError
+from llm_proxy.errors import InvalidInputError, UnsupportedFeatureError
 from llm_proxy.wire.dialect import Passage, WireError
 from llm_proxy.wire.openai_answer import describe_answer
 from llm_proxy.wire.reading import read_object
@@ -27,12 +27,54 @@ def check_input(fields: Mapping[str, Any]) -> None:
     """
     value = fields.get("input")
     if value is None:
-        raise _invalid("Field required")
+        raise _invalid("input", "Field required")
     several = isinstance(value, list) and bool(value) and all(map(_is_input, value))
     if not (several or _is_input(value)):
         raise _invalid(
-            "must be a text, a list of tokens, or a list of either, none of them empty"
+            "input",
+            "must be a text, a list of tokens, or a list of either, none of them empty",
         )
+
+
+def read_texts(fields: Mapping[str, Any]) -> list[str]:
+    """Read what a request wants embedded, for an upstream that takes texts alone.
+
+    Args:
+        fields: The request's JSON, which `check_input` has passed.
+
+    Returns:
+        The texts.
+
+    Raises:
+        UnsupportedFeatureError: There are tokens among them.
+    """
+    value = fields["input"]
+    inputs = [value] if isinstance(value, str) else value
+    texts = [each for each in inputs if isinstance(each, str)]
+    if len(texts) != len(inputs):
+        raise UnsupportedFeatureError(
+            "The model's provider embeds texts, not tokens",
+            details=[{"field": "input", "problem": "must be texts"}],
+        )
+    return texts
+
+
+def read_dimensions(fields: Mapping[str, Any]) -> int | None:
+    """Read how many numbers a vector shall have.
+
+    Args:
+        fields: The request's JSON.
+
+    Returns:
+        The number; None leaves it to the model.
+
+    Raises:
+        InvalidInputError: It is no positive number.
+    """
+    value = fields.get("dimensions")
+    if value is None or (type(value) is int and value > 0):
+        return value
+    raise _invalid("dimensions", "must be a positive number")
 
 
 def _is_input(value: object) -> bool:
@@ -45,10 +87,10 @@ def _is_input(value: object) -> bool:
     )
 
 
-def _invalid(problem: str) -> InvalidInputError:
+def _invalid(field: str, problem: str) -> InvalidInputError:
     return InvalidInputError(
-        "The request is not valid: input",
-        details=[{"field": "input", "problem": problem}],
+        f"The request is not valid: {field}",
+        details=[{"field": field, "problem": problem}],
     )
 
 

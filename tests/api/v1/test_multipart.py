@@ -80,7 +80,10 @@ def test_the_model_is_found_however_clients_write_its_part(model):
         form(MODEL, b"\r\nno headers"),
         form(MODEL, part(b"form-data")),
         form(MODEL, part(b'attachment; name="x"')),
-        form(MODEL, part(b'form-data; name="x"', b"y", b"Content-Disposition: x")),
+        form(
+            MODEL,
+            part(b"form-data; name=x", b"y", b"Content-Disposition: form-data; name=z"),
+        ),
         form(MODEL, part(b'form-data; name="x"; name="y"')),
         form(MODEL, part(b"form-data; name=\"x\"; name*=utf-8''model")),
         form(MODEL, part(b'form-data; name="mod\\el"')),

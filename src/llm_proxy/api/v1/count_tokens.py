@@ -18,7 +18,7 @@ from llm_proxy.providers import Errand, ProviderFactory
 from llm_proxy.routing import Catalog, Target
 from llm_proxy.tokens import count_tokens
 from llm_proxy.types import ChatRequest, Media, Part, Text, Thinking, ToolCall
-from llm_proxy.wire import Inquiry, Passage, splice
+from llm_proxy.wire import Inquiry, splice
 
 # Anthropic's upper bound for an image ("Vision", "Image costs"): its size is not known.
 _TOKENS_OF_MEDIA = 1600
@@ -42,7 +42,6 @@ async def count_message_tokens(request: Request) -> Response:
             dialect=ANTHROPIC.name,
             body_for=lambda model: splice(inquiry.body, {"model": orjson.dumps(model)}),
             headers=inquiry.headers,
-            observe=lambda body: Passage(body, has_content=True),
         )
         call = Call(caller, "v1.count_tokens", replace(route, targets=(target,)))
         response = await run_errand(request, call, errand)

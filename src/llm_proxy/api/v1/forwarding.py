@@ -30,12 +30,12 @@ async def run_errand(request: Request, call: Call, errand: Errand) -> Response:
     gateway: Gateway = request.app.state.gateway
     async with Connected(request.receive):
         live = await gateway.forward(call, errand)
-        (content_type, *headers) = live.first[0].headers
-        media_type = content_type[1].partition(b";")[0].rstrip()
+        (_, content_type), *headers = live.first[0].headers
+        media_type = content_type.partition(b";")[0].rstrip()
         if media_type == b"text/event-stream":
             return EventStream(live, PassageWriter(OPENAI), headers)
-        if media_type and not media_type.endswith(b"json"):
-            return ByteStream(live, (content_type, *headers))
+        if errand.raw and not media_type.endswith(b"json"):
+            return ByteStream(live, live.first[0].headers)
         body = await _collect(live)
     response = Response(body, media_type="application/json")
     response.raw_headers += headers

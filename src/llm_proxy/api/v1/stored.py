@@ -16,7 +16,6 @@ from llm_proxy.providers import Errand
 from llm_proxy.responses import ResponseStore, StoredResponse
 from llm_proxy.routing import Catalog
 from llm_proxy.types import Principal
-from llm_proxy.wire import Passage
 
 _FEATURE = "v1.stored_responses"
 # What callers may say in a query that goes to an upstream.
@@ -109,7 +108,7 @@ async def _ask(
         body_for=lambda _: b"",
         method=method,
         dialect=RESPONSES.name,
-        observe=lambda body: Passage(body, has_content=True),
+        raw=("stream", "true") in query,
     )
     route = catalog.resolve(f"{stored.provider}/{stored.model}")
     return await run_errand(request, Call(caller, _FEATURE, route), errand)

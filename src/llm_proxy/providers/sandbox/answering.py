@@ -98,11 +98,13 @@ def _wait_often(exchange: Exchange, parts: list[bytes]) -> Iterator[Step]:
         yield Pause(exchange.number / 1000)
 
 
-def _make_noise(_: Exchange, parts: list[bytes]) -> Iterator[Step]:
+def _make_noise(exchange: Exchange, parts: list[bytes]) -> Iterator[Step]:
     for part in parts:
-        yield b": a comment\r\nretry: 3000\r\n\r\n"
-        yield b'event: heartbeat\r\nid: 1\r\ndata: {"type": "heartbeat"}\r\n\r\n'
-        yield part.replace(b"\n", b"\r\n")
+        yield from exchange.dialect.framing.make_noise(part)
+
+
+def _leave_out_mark(exchange: Exchange, parts: list[bytes]) -> Iterable[Step]:
+    return parts[:-1] if exchange.dialect.ends_with_mark else parts
 
 
 def _cut_anywhere(_: Exchange, parts: list[bytes]) -> Iterator[Step]:
@@ -171,7 +173,7 @@ ANSWERING: dict[str, Model] = {
     ),
     "no-done": Model(
         "Leaves out the last event: `[DONE]` or `message_stop`",
-        scripted(lambda _, parts: parts[:-1]),
+        scripted(_leave_out_mark),
         streams_only=True,
     ),
     "noisy-stream": Model(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from llm_proxy.providers.sandbox.answers import answer_in_words
 from llm_proxy.providers.sandbox.conversation import Answer, Question
 from llm_proxy.providers.sandbox.dialect import Dialect, Problem
+from llm_proxy.providers.sandbox.framing import SSE
 from llm_proxy.providers.sandbox.reply import (
     Reply,
     Step,
@@ -182,9 +183,14 @@ def stuffed(make_text: Callable[[int], Iterable[bytes]]) -> Behaviour:
     mark = spoken(_mark)
 
     def behave(exchange: Exchange) -> Reply:
-        marked = mark(exchange)
-        before, _, after = b"".join(_bytes_of(marked)).partition(_MARK.encode())
-        return _without_length(marked, (before, *make_text(exchange.number), after))
+        marked, text = mark(exchange), _MARK.encode()
+        parts = _bytes_of(marked)
+        places = (place for place, part in enumerate(parts) if text in part)
+        place = next(places, len(parts) - 1)
+        framing = exchange.dialect.framing if exchange.question.stream else SSE
+        filled = framing.fill(parts[place], text, [*make_text(exchange.number)])
+        steps = (*parts[:place], *filled, *parts[place + 1 :])
+        return _without_length(marked, steps)
 
     return behave
 

@@ -44,7 +44,7 @@ class Attachment:
         size: Bytes; None if it is elsewhere and only its address was sent.
     """
 
-    kind: Literal["image", "document", "audio"]
+    kind: Literal["image", "document", "audio", "video"]
     media_type: str | None
     size: int | None
 

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from llm_proxy.providers.sandbox.conversation import Answer, Question
+from llm_proxy.providers.sandbox.conversation import Answer
+from llm_proxy.providers.sandbox.framing import SSE, Framing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +31,24 @@ class Problem:
 
 
 class Dialect(Protocol):
-    """Reads and writes one vendor's JSON; nothing else knows what that looks like."""
+    """Writes one vendor's JSON; nothing else knows what that looks like.
+
+    Attributes:
+        request_id_header: Where the request id stands; empty if it stands nowhere.
+        prompt_too_long: The vendor's words for that.
+        no_credit: Likewise.
+        framing: How events follow each other in a stream.
+        ends_with_mark: The last event of a stream has nothing of the answer.
+    """
 
     request_id_header: str
     prompt_too_long: Problem
     no_credit: Problem
+    framing: Framing = SSE
+    ends_with_mark: bool = True
 
     def check_credentials(self, headers: Mapping[str, str]) -> Problem | None:
         """Find out whether the request carries a key, whichever it is."""
-        ...
-
-    def read(self, body: bytes) -> Question | Problem:
-        """Read a request as strictly as the vendor does."""
         ...
 
     def write(self, answer: Answer) -> dict[str, Any]:
@@ -49,23 +56,23 @@ class Dialect(Protocol):
         ...
 
     def events(self, answer: Answer, *, include_usage: bool) -> list[bytes]:
-        """Write an answer as server-sent events, in the vendor's order."""
+        """Write an answer as events, in the vendor's order."""
         ...
 
     def error(self, problem: Problem, request_id: str) -> dict[str, Any]:
         """Write an error body."""
         ...
 
+    def error_headers(self, problem: Problem) -> Mapping[str, str]:
+        """Write the headers that only errors have."""
+        return {}
+
     def error_event(self, problem: Problem, request_id: str) -> bytes:
-        """Write an error as a server-sent event."""
+        """Write an error in the middle of a stream."""
         ...
 
     def unknown_model(self, model: str) -> Problem:
         """Say that there is no such model."""
-        ...
-
-    def models(self, names: list[str]) -> dict[str, Any]:
-        """Write the list of models."""
         ...
 
 

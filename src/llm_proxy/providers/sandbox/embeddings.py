@@ -1,10 +1,6 @@
 """OpenAI's ``POST /v1/embeddings``, from the server's side."""
 
 import base64
-import hashlib
-import math
-import re
-import struct
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -14,11 +10,15 @@ from llm_proxy.providers.sandbox.conversation import Answer, Question
 from llm_proxy.providers.sandbox.dialect import Problem, count_words
 from llm_proxy.providers.sandbox.endpoint import Asked, ReceivedRequest, as_json
 from llm_proxy.providers.sandbox.strict import Strict
+from llm_proxy.providers.sandbox.vectors import (
+    floats_in,
+    make_vector,
+    makes_vectors,
+    usual_dimensions,
+)
 
 _MOST_INPUTS = 2048
 _MOST_DIMENSIONS = 4096
-_USUAL_DIMENSIONS = 8
-_OWN_MODEL = re.compile(r"embed(-floats-only|-(?P<dimensions>[1-9][0-9]{0,3}))?")
 
 _Input = str | tuple[int, ...]
 
@@ -65,16 +65,14 @@ def read_embeddings(request: ReceivedRequest) -> Asked | Problem:
     body = read_json(_Body, request.body)
     if isinstance(body, Problem):
         return body
-    own = _OWN_MODEL.fullmatch(body.model)
     texts = [item for item in body.input if isinstance(item, str)]
     tokens = sum(len(item) for item in body.input if not isinstance(item, str))
-    usual = int((own and own["dimensions"]) or _USUAL_DIMENSIONS)
-    encode = _as_base64 if body.encoding_format == "base64" else _as_floats
+    encode = _as_base64 if body.encoding_format == "base64" else floats_in
     if body.model == "embed-floats-only":
-        encode = _as_floats
+        encode = floats_in
 
     def write(answer: Answer) -> dict[str, Any]:
-        size = body.dimensions or usual
+        size = body.dimensions or usual_dimensions(body.model)
         # A model without anything to say has no vectors either.
         vectors = [encode(_embed(item, size)) for item in body.input if answer.text]
         return _written(vectors, answer)
@@ -86,24 +84,15 @@ def read_embeddings(request: ReceivedRequest) -> Asked | Problem:
         max_tokens=None,
         stream=False,
     )
-    return Asked(question, render=as_json(write), knows_model=own is not None)
+    return Asked(question, render=as_json(write), knows_model=makes_vectors(body.model))
 
 
-def _embed(item: _Input, size: int) -> bytes:
-    """Make a vector of length 1 from an input: little-endian floats of 32 bits."""
-    seed = item if isinstance(item, str) else f"tokens {item}"
-    noise = hashlib.shake_128(seed.encode(errors="replace")).digest(2 * size)
-    numbers = [number + 0.5 for number in struct.unpack(f"<{size}h", noise)]
-    length = math.hypot(*numbers)
-    return struct.pack(f"<{size}f", *(number / length for number in numbers))
+def _embed(item: _Input, dimensions: int) -> bytes:
+    return make_vector(item if isinstance(item, str) else f"tokens {item}", dimensions)
 
 
 def _as_base64(vector: bytes) -> str:
     return base64.b64encode(vector).decode()
-
-
-def _as_floats(vector: bytes) -> list[float]:
-    return list(struct.unpack(f"<{len(vector) // 4}f", vector))
 
 
 def _written(vectors: list[Any], answer: Answer) -> dict[str, Any]:

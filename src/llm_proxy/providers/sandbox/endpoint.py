@@ -56,12 +56,14 @@ class Asked:
         dialect: Writes errors, and the answer where there is no `render`.
         render: Puts an answer into a form that the dialect does not know.
         knows_model: The model is one of the endpoint's own, and well-behaved.
+        name: The name of the model, where the question has a longer id of it.
     """
 
     question: Question
     dialect: Dialect = OPENAI
     render: Render | None = None
     knows_model: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

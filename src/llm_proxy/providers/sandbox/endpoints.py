@@ -25,6 +25,7 @@ from llm_proxy.providers.sandbox.images import (
 )
 from llm_proxy.providers.sandbox.models import find_model
 from llm_proxy.providers.sandbox.moderations import read_moderations
+from llm_proxy.providers.sandbox.openai import OpenAI
 from llm_proxy.providers.sandbox.reply import Reply, problem_reply
 from llm_proxy.providers.sandbox.responses import (
     ResponseStore,
@@ -63,7 +64,7 @@ class Endpoint:
     dialect: Dialect = OPENAI
 
 
-def _messages_in(dialect: Dialect) -> Read:
+def _messages_in(dialect: OpenAI | Anthropic) -> Read:
     def read(request: ReceivedRequest) -> Asked | Problem:
         question = dialect.read(request.body)
         return question if isinstance(question, Problem) else Asked(question, dialect)
@@ -122,7 +123,8 @@ def ask_model(
     if isinstance(asked, Problem):
         return problem_reply(endpoint.dialect, asked, request.id)
     question = asked.question
-    found = (_OWN_MODEL, 0) if asked.knows_model else find_model(question.model)
+    name = asked.name or question.model
+    found = (_OWN_MODEL, 0) if asked.knows_model else find_model(name)
     model, number = found or (_NO_MODEL, 0)
     if model.streams_only and not question.stream:
         problem = Problem(400, "This model of the sandbox needs 'stream': true.")

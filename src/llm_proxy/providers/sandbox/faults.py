@@ -57,7 +57,8 @@ def _malform(exchange: Exchange, parts: list[bytes]) -> Iterable[Step]:
     half = _half(parts)
     if not exchange.question.stream:
         return half
-    return *half, b'data: {"id": "broken\n\n', *parts[len(half) :]
+    broken = exchange.dialect.framing.broken_event
+    return *half, broken, *parts[len(half) :]
 
 
 def _error_with_200(exchange: Exchange) -> Reply:

@@ -31,6 +31,18 @@ def find_model(name: str) -> tuple[Model, int] | None:
     return model, int(digits)
 
 
+def name_in_id(model_id: str) -> str:
+    """Find the name of a model in an id that a vendor could have given it.
+
+    Args:
+        model_id: Such as ``us.anthropic.claude-sonnet-4-5.fault-503``.
+
+    Returns:
+        What follows the last full stop or slash.
+    """
+    return re.split("[./]", model_id)[-1]
+
+
 def model_names() -> list[str]:
     """List the models.
 

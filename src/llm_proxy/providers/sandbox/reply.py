@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -61,9 +61,9 @@ def answer_reply(
         return json_reply(dialect, dialect.write(answer), request_id)
     events = dialect.events(answer, include_usage=question.include_usage)
     headers = {
-        "content-type": "text/event-stream; charset=utf-8",
+        "content-type": dialect.framing.media_type,
         "cache-control": "no-cache",
-        dialect.request_id_header: f"req_{request_id}",
+        **_request_id(dialect, request_id),
     }
     return Reply(200, headers, tuple(events))
 
@@ -80,7 +80,9 @@ def problem_reply(dialect: Dialect, problem: Problem, request_id: str) -> Reply:
         The reply, with the problem's status.
     """
     error = dialect.error(problem, request_id)
-    return json_reply(dialect, error, request_id, problem.status)
+    reply = json_reply(dialect, error, request_id, problem.status)
+    headers = {**reply.headers, **dialect.error_headers(problem)}
+    return replace(reply, headers=headers)
 
 
 def json_reply(
@@ -101,9 +103,14 @@ def json_reply(
     headers = {
         "content-type": "application/json",
         "content-length": str(len(body)),
-        dialect.request_id_header: f"req_{request_id}",
+        **_request_id(dialect, request_id),
     }
     return Reply(status, headers, (body,))
+
+
+def _request_id(dialect: Dialect, request_id: str) -> Mapping[str, str]:
+    name = dialect.request_id_header
+    return {name: f"req_{request_id}"} if name else {}
 
 
 @dataclass(slots=True)

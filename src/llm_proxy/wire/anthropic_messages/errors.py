@@ -9,6 +9,7 @@ from typing import Any
 from llm_proxy.errors import (
     APIError,
     AuthenticationError,
+    LLMContentFilteredError,
     LLMRateLimitedError,
     LLMUnavailableError,
     UnsupportedModelError,
@@ -22,6 +23,7 @@ _OVERLOADED = 529
 _STATUSES: Mapping[type[APIError], int] = {
     UnsupportedModelError: 404,
     LLMRateLimitedError: 429,
+    LLMContentFilteredError: 400,
 }
 _TYPES: Mapping[int, str] = {
     401: "authentication_error",

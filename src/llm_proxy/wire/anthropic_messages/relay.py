@@ -41,13 +41,14 @@ class AnthropicPassageReader:
 
         Raises:
             UpstreamFaultError: An event carries an error.
-            WireError: An event is too large.
+            WireError: An event is too large, or breaks off.
         """
         if self._part or not data.endswith(b"\n\n"):
             data = self._whole_events(data)
             if not data:
                 return []
-        if b'"message_' in data or b'"error"' in data:
+        whole = data.count(b"}\n\n") == data.count(b"\n\n")
+        if not whole or b'"message_' in data or b'"error"' in data:
             return [self._look_into(data)]
         return [Passage(data, _has_content(data))]
 
@@ -85,6 +86,8 @@ class AnthropicPassageReader:
         model: str | None = None
         for _, payload in self._events.feed(data):
             if not (b'"message_' in payload or b'"error"' in payload):
+                if payload.startswith(b"{") and not payload.endswith(b"}"):
+                    raise WireError("an event breaks off")
                 continue
             try:
                 event = read_object(payload)

@@ -58,10 +58,10 @@ def _read_call(entry: object) -> tuple[str, str, str, bool, str]:
         return "", "", "", False, ""
     custom = entry.get("type") == "custom" or "custom" in entry
     inner = entry.get("custom" if custom else "function")
-    call_id, name, arguments = entry.get("id"), "", ""
-    if isinstance(inner, dict):
-        name = inner.get("name")
-        arguments = inner.get("input" if custom else "arguments")
+    if not isinstance(inner, dict):
+        inner = {}
+    call_id, name = entry.get("id"), inner.get("name")
+    arguments = inner.get("input" if custom else "arguments")
     if isinstance(arguments, dict):
         # Some upstreams send the object itself.
         arguments = orjson.dumps(arguments).decode()

@@ -13,6 +13,7 @@ from llm_proxy.errors import (
     APIError,
     AuthenticationError,
     InvalidInputError,
+    LLMContentFilteredError,
     LLMCredentialsError,
     LLMQuotaExhaustedError,
     LLMRateLimitedError,
@@ -58,6 +59,7 @@ _WORDS: Mapping[type[APIError], _Words] = {
     UnsupportedMediaTypeError: _Words(_INVALID, "unsupported_media_type"),
     RateLimitExceeded: _Words("requests", "rate_limit_exceeded"),
     LLMRateLimitedError: _Words("requests", "rate_limit_exceeded", 429),
+    LLMContentFilteredError: _Words(_INVALID, "content_filter", 400),
     LLMQuotaExhaustedError: _Words("server_error", "upstream_quota_exhausted"),
     LLMCredentialsError: _Words("server_error", "upstream_credentials_rejected"),
 }

@@ -82,26 +82,18 @@ class ChatPassageReader:
     def _complete(self, data: bytes) -> bytes:
         """Join what was left over with `data` and keep back the unfinished event."""
         tail = self._tail
-        if b"\r" in data or tail[-1:] == b"\r":
-            tail += data
-            data = _with_plain_lines(bytes(tail))
-            tail.clear()
-        if tail:
-            searched = len(tail) - 1
-            tail += data
-            end = tail.rfind(b"\n\n", searched) + 2
-            if end > 1:
-                block = bytes(tail[:end])
-                del tail[:end]
-                return block
-        else:
-            end = data.rfind(b"\n\n") + 2
-            if end == len(data):
-                return data
-            if end > 1:
-                tail += data[end:]
-                return data[:end]
-            tail += data
+        if tail.endswith(b"\r"):
+            del tail[-1:]
+            data = b"\r" + data
+        if b"\r" in data:
+            data = _with_plain_lines(data)
+        searched = max(len(tail) - 1, 0)
+        tail += data
+        end = tail.rfind(b"\n\n", searched) + 2
+        if end > 1:
+            block = bytes(tail[:end])
+            del tail[:end]
+            return block
         if len(tail) > MAX_EVENT_BYTES:
             raise EventTooLargeError("an event is too large")
         return b""
@@ -116,7 +108,10 @@ class ChatPassageReader:
             self._skims = False
             return Passage(raw)
         event = read_event(name, payload)
-        return Passage(raw) if event is None else self._read(raw, event)
+        if event is None:
+            # Comments may pass; data that is no JSON would break the caller's reader.
+            return Passage(b"" if payload else raw)
+        return self._read(raw, event)
 
     def _read(self, raw: bytes, event: dict[str, Any]) -> Passage:
         choices = event.get("choices")
@@ -174,8 +169,8 @@ def _is_plain(block: bytes) -> bool:
         return False
     lines = block.count(b"\n")
     if lines == 2:
-        return block.rfind(_UNFINISHED) >= 0
-    return 2 * block.count(_UNFINISHED) == lines
+        return block.endswith(b"}\n\n") and block.rfind(_UNFINISHED) >= 0
+    return 2 * block.count(b"}\n\n") == 2 * block.count(_UNFINISHED) == lines
 
 
 def _name_and_data(raw: bytes) -> tuple[bytes, bytes]:

@@ -52,7 +52,8 @@ def read_event(name: bytes, payload: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(event, dict):
         return None
-    raise_fault(event)
+    if event.get("error") or event.get("object") == "error":
+        raise_fault(event)
     if name == b"error":
         raise UpstreamFaultError(error_detail(event))
     return event
@@ -106,18 +107,17 @@ class ChatStreamReader:
         return []
 
     def _read_chunk(self, event: dict[str, Any], chunks: list[Chunk]) -> None:
-        model = None
         if not self._has_model and isinstance(event.get("model"), str):
-            model = event["model"]
             self._has_model = True
+            chunks.append(Chunk(model=event["model"]))
         usage = event.get("usage")
         if usage is not None:
             usage = read_usage(usage)
         choices = event.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict) or self._finished:
-            if usage or model:
-                chunks.append(Chunk(usage=usage, model=model))
+            if usage:
+                chunks.append(Chunk(usage=usage))
             return
         delta = choice.get("delta")
         if isinstance(delta, dict):
@@ -131,9 +131,8 @@ class ChatStreamReader:
         logprobs = choice.get("logprobs")
         if logprobs is not None:
             logprobs = read_logprobs(logprobs)
-        if text or finish_reason or usage or model or logprobs:
-            chunk = Chunk(text, finish_reason, usage, model, None, None, logprobs)
-            chunks.append(chunk)
+        if text or finish_reason or usage or logprobs:
+            chunks.append(Chunk(text, finish_reason, usage, logprobs=logprobs))
 
     def _read_finish(self, reason: object) -> FinishReason:
         self._finished = True

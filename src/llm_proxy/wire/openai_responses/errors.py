@@ -13,7 +13,8 @@ import orjson
 from llm_proxy.errors import APIError
 from llm_proxy.wire.dialect import ErrorDetail
 from llm_proxy.wire.error_detail import error_detail
-from llm_proxy.wire.openai_chat.errors import encode_error
+from llm_proxy.wire.openai_chat import encode_error as encode_chat_error
+from llm_proxy.wire.surface import ErrorAnswer
 
 _TRANSIENT = ("server_error", "vector_store_timeout")
 
@@ -47,6 +48,23 @@ def event_detail(event: Mapping[str, Any]) -> ErrorDetail:
         return failure_detail(event["error"])
     flat = {name: event.get(name) for name in ("code", "message", "param")}
     return failure_detail(flat)
+
+
+def encode_error(error: APIError, request_id: str) -> ErrorAnswer:
+    """Write an error.
+
+    Args:
+        error: What went wrong.
+        request_id: Which request it was.
+
+    Returns:
+        Status and JSON. What chat completions calls messages is the input here.
+    """
+    answer = encode_chat_error(error, request_id)
+    words = answer.body["error"]
+    if words["param"] == "messages":
+        words["param"] = "input"
+    return answer
 
 
 def write_failure(error: APIError, request_id: str) -> dict[str, str]:

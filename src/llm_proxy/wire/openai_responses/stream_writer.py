@@ -70,13 +70,11 @@ class ResponsesStreamWriter:
         return self._events.take()
 
     def close(self) -> bytes:
-        """End the answer.
+        """End the answer; only after a finish reason was fed.
 
         Returns:
             The last events.
         """
-        if not self._begun:
-            self._begin()
         if self._finish_reason == "refusal":
             self._open_message().refused = True
         ended = self._items[-1:]

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 from llm_proxy.errors import APIError
 from llm_proxy.types import ChatRequest, ChatResponse
-from llm_proxy.wire.openai_chat.errors import encode_error
-from llm_proxy.wire.openai_responses.errors import error_event
+from llm_proxy.wire.openai_responses.errors import encode_error, error_event
 from llm_proxy.wire.openai_responses.request_reader import check_request, read_request
 from llm_proxy.wire.openai_responses.response_writer import encode_response
 from llm_proxy.wire.openai_responses.stream_writer import ResponsesStreamWriter

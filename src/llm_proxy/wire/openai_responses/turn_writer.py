@@ -20,10 +20,8 @@ def split_instructions(
         Its text, empty if it is not one text or not there; and the other turns.
     """
     first = messages[0]
-    if first.role == "system" and len(first.content) == 1:
-        text = first.text
-        if text:
-            return text, messages[1:]
+    if first.role == "system" and len(first.content) == 1 and first.text:
+        return first.text, messages[1:]
     return "", messages
 
 

@@ -9,10 +9,9 @@ from typing import Any
 from llm_proxy.providers.sandbox.anthropic.message import write_events, write_message
 from llm_proxy.providers.sandbox.anthropic.request import read_request
 from llm_proxy.providers.sandbox.conversation import Answer, Question
-from llm_proxy.providers.sandbox.dialect import Problem
+from llm_proxy.providers.sandbox.dialect import Dialect, Problem
 from llm_proxy.providers.sandbox.event import named_event
 
-_CREATED_AT = "2025-01-01T00:00:00Z"
 _ERROR_TYPES = {
     401: "authentication_error",
     402: "billing_error",
@@ -25,7 +24,7 @@ _ERROR_TYPES = {
 }
 
 
-class Anthropic:
+class Anthropic(Dialect):
     """The dialect of ``POST /v1/messages``."""
 
     request_id_header = "request-id"
@@ -71,18 +70,3 @@ class Anthropic:
     def unknown_model(self, model: str) -> Problem:
         """Say that there is no such model."""
         return Problem(404, f"model: {model}")
-
-    def models(self, names: list[str]) -> dict[str, Any]:
-        """Write the list of models, on one page."""
-        common = {
-            "type": "model",
-            "created_at": _CREATED_AT,
-            "lifecycle": "active",
-        }
-        data = [{"id": name, "display_name": name} | common for name in names]
-        return {
-            "data": data,
-            "has_more": False,
-            "first_id": names[0],
-            "last_id": names[-1],
-        }

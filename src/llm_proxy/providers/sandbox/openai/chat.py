@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_proxy.providers.sandbox.conversation import Answer, Question
-from llm_proxy.providers.sandbox.dialect import Problem
+from llm_proxy.providers.sandbox.dialect import Dialect, Problem
 from llm_proxy.providers.sandbox.event import data_event
 from llm_proxy.providers.sandbox.openai.completion import (
-    CREATED,
     write_chunks,
     write_completion,
 )
 from llm_proxy.providers.sandbox.openai.request import read_request
 
 
-class OpenAI:
+class OpenAI(Dialect):
     """The dialect of ``POST /v1/chat/completions``."""
 
     request_id_header = "x-request-id"
@@ -81,11 +80,6 @@ class OpenAI:
             f"The model `{model}` does not exist or you do not have access to it.",
             code="model_not_found",
         )
-
-    def models(self, names: list[str]) -> dict[str, Any]:
-        """Write the list of models."""
-        common = {"object": "model", "created": CREATED, "owned_by": "sandbox"}
-        return {"object": "list", "data": [{"id": name} | common for name in names]}
 
 
 def _error_type(status: int) -> tuple[str, str | None]:
