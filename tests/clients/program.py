@@ -14,7 +14,7 @@ Fields = Mapping[str, Any]
 _INCIDENTAL = frozenset(
     (
         *("id", "call_id", "item_id", "created", "created_at", "completed_at"),
-        *("parsed", "parsed_arguments", "parsed_output"),
+        *("index", "parsed", "parsed_arguments", "parsed_output"),
     )
 )
 # What a model can do is told from its name where one provider has several vendors'.

@@ -249,11 +249,12 @@ def test_an_error_event_is_a_fault(before, data):
         passages(*before, data)
 
 
-def test_lost_content_is_an_error_and_lost_words_pass():
+def test_lost_content_is_an_error_and_lost_words_are_left_out():
     with pytest.raises(WireError):
         passages(HI, b'data: {"choices": [{"del\n\n')
-    words = b"data: keep-alive\n\n"
-    assert passages(HI, words, FINISH)[1] == Passage(words)
+    assert passages(HI, b"data: keep-alive\n\n", FINISH)[1] == Passage(b"")
+    comment = b": keep-alive\n\n"
+    assert passages(HI, comment, FINISH)[1] == Passage(comment)
 
 
 def test_all_choices_have_to_finish():

@@ -29,8 +29,9 @@ _QUIET_ROUTES = frozenset(("/livez", "/readyz", "/health", "/api/v1/health"))
 class Edge:
     """The outermost middleware.
 
-    It leaves ``request_id``, ``client_ip`` and ``started`` in ``scope["state"]`` and
-    reads ``principal``, ``standing`` and ``error_code``, where others have left them.
+    It leaves ``request_id``, ``client_ip``, ``started`` and the server's ``send`` in
+    ``scope["state"]`` and reads ``principal``, ``standing`` and ``error_code``, where
+    others have left them.
 
     Args:
         app: The application inside.
@@ -52,6 +53,7 @@ class Edge:
             return
         state = scope.setdefault("state", {})
         state["started"] = started = time.perf_counter()
+        state["send"] = send
         self._identify(scope)
         status = _CLIENT_CLOSED_REQUEST
 

@@ -118,9 +118,12 @@ def _plain_events(data: bytes) -> list[ServerSentEvent] | None:
     """
     if not data.endswith(b"\n\n") or b"\r" in data:
         return None
+    lines = data.count(b"\n")
     if data.startswith(b"data: "):
+        if lines == 2:
+            return [ServerSentEvent(b"", data[6:-2])]
         payloads = data[6:-2].split(b"\n\ndata: ")
-        if data.count(b"\n") != 2 * len(payloads):
+        if lines != 2 * len(payloads):
             return None
         return [ServerSentEvent(b"", payload) for payload in payloads]
     if data.startswith(b"event: "):
@@ -131,6 +134,6 @@ def _plain_events(data: bytes) -> list[ServerSentEvent] | None:
                 return None
             events.append(ServerSentEvent(name, payload))
         # More line ends than these are lines between a name and its data.
-        if data.count(b"\n") == 3 * len(events):
+        if lines == 3 * len(events):
             return events
     return None

@@ -12,6 +12,7 @@ from llm_proxy.errors import (
     LLMContentFilteredError,
     LLMRateLimitedError,
     LLMUnavailableError,
+    UnsupportedFeatureError,
     UnsupportedModelError,
 )
 from llm_proxy.wire.anthropic_messages.stream_writer import write_event
@@ -46,15 +47,18 @@ def write_error(error: APIError, request_id: str) -> ErrorAnswer:
         request_id: Of the request.
 
     Returns:
-        The status, and ``{"type": "error", "error": {"type", "message"}}``.
+        The status, and ``{"type": "error", "error": {"type", "message"}}``. What cannot
+        be translated is told by ``error.details.error_code`` as well.
     """
     status = _status(error)
     default = _INVALID_REQUEST if status < 500 else "api_error"
-    body: dict[str, Any] = {
-        "type": "error",
-        "error": {"type": _TYPES.get(status, default), "message": _message(error)},
-        "request_id": request_id,
+    told: dict[str, Any] = {
+        "type": _TYPES.get(status, default),
+        "message": _message(error),
     }
+    if isinstance(error, UnsupportedFeatureError):
+        told["details"] = {"error_code": "unsupported_feature"}
+    body = {"type": "error", "error": told, "request_id": request_id}
     return ErrorAnswer(status, body)
 
 

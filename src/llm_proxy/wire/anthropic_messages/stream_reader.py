@@ -99,11 +99,12 @@ class AnthropicStreamDecoder:
         if not isinstance(delta, dict):
             return None
         kind = delta.get("type")
+        if kind == "text_delta":
+            text = delta.get("text")
+            return Chunk(text) if isinstance(text, str) and text else None
         text = delta.get(_DELTA_FIELDS.get(kind, "") if isinstance(kind, str) else "")
         if not (isinstance(text, str) and text):
             return None
-        if kind == "text_delta":
-            return Chunk(text)
         if kind == "input_json_delta":
             call = self._calls.get(_index(event))
             return call.grow(text) if call else None

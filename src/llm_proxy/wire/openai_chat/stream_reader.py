@@ -107,9 +107,12 @@ class ChatStreamReader:
         return []
 
     def _read_chunk(self, event: dict[str, Any], chunks: list[Chunk]) -> None:
-        if not self._has_model and isinstance(event.get("model"), str):
-            self._has_model = True
-            chunks.append(Chunk(model=event["model"]))
+        if not self._has_model:
+            model = event.get("model")
+            # Azure leaves it empty in a first chunk that is about filters.
+            if isinstance(model, str) and model:
+                self._has_model = True
+                chunks.append(Chunk(model=model))
         usage = event.get("usage")
         if usage is not None:
             usage = read_usage(usage)

@@ -1,0 +1,162 @@
+"""Answers of the Gemini API, whole and in pieces.
+
+Source: the Gemini API reference, "GenerateContentResponse".
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from llm_proxy.providers.sandbox.conversation import Answer, Call, Tokens
+from llm_proxy.providers.sandbox.event import data_event
+from llm_proxy.providers.sandbox.gemini.model_id import ModelID
+from llm_proxy.providers.sandbox.gemini.signatures import sign
+from llm_proxy.providers.sandbox.probabilities import probabilities_of
+
+_FINISH_REASONS: Mapping[str, str] = {
+    "stop": "STOP",
+    "length": "MAX_TOKENS",
+    "content_filter": "SAFETY",
+    # The vendor has no word for these.
+    "tool_calls": "STOP",
+    "refusal": "STOP",
+}
+_Part = dict[str, Any]
+
+
+def write_answer(answer: Answer) -> dict[str, Any]:
+    """Write a ``GenerateContentResponse``.
+
+    Args:
+        answer: What the model says.
+
+    Returns:
+        Its JSON; every candidate is the same.
+    """
+    parts = [*_thoughts(answer), *_texts(answer), *_calls(answer)]
+    candidate = _candidate(parts, answer) | _ending(answer)
+    return _frame(answer, candidate, _usage(answer.tokens))
+
+
+def write_events(answer: Answer) -> list[bytes]:
+    """Write an answer piece by piece; the last one has the finish reason.
+
+    Args:
+        answer: What the model says.
+
+    Returns:
+        The events; if the answer has no ending, they just break off.
+    """
+    said = [([part], "") for part in _pieces_of_thoughts(answer)]
+    said += [([{"text": piece}], piece) for piece in answer.pieces or ()]
+    said += [([part], "") for part in _calls(answer)]
+    begun = _usage(answer.tokens and Tokens(answer.tokens.input, 0))
+    events = [
+        _frame(answer, _candidate(parts, answer, [piece] if piece else []), begun)
+        for parts, piece in said
+    ]
+    if answer.ending is not None:
+        last = _candidate([{"text": ""} | _signature(answer)], answer, [])
+        usage = _usage(answer.tokens)
+        events.append(_frame(answer, last | _ending(answer), usage))
+    return [data_event(event) for event in events]
+
+
+def _thoughts(answer: Answer) -> list[_Part]:
+    parts = [*_pieces_of_thoughts(answer)]
+    text = "".join(part["text"] for part in parts)
+    return [{"text": text, "thought": True}] if text else []
+
+
+def _pieces_of_thoughts(answer: Answer) -> Iterator[_Part]:
+    for piece in answer.thinking.pieces if answer.thinking else ():
+        yield {"text": piece, "thought": True}
+
+
+def _texts(answer: Answer) -> list[_Part]:
+    # A filter takes the text away, and what carried it.
+    if answer.text is None or (not answer.text and answer.ending == "content_filter"):
+        return []
+    return [{"text": answer.text} | _signature(answer)]
+
+
+def _signature(answer: Answer) -> _Part:
+    """Sign the text of an answer that was thought about, if nothing else is signed."""
+    if answer.thinking is None or answer.calls:
+        return {}
+    return {"thoughtSignature": sign(answer.id)}
+
+
+def _calls(answer: Answer) -> list[_Part]:
+    gemini_3 = ModelID(answer.model).is_gemini_3
+    parts = [_call(call, with_id=gemini_3) for call in answer.calls]
+    if parts and (gemini_3 or answer.thinking):
+        parts[0]["thoughtSignature"] = sign(answer.id)
+    return parts
+
+
+def _call(call: Call, *, with_id: bool) -> _Part:
+    function = {"name": call.name, "args": orjson.loads(call.arguments)}
+    return {"functionCall": function | ({"id": call.id} if with_id else {})}
+
+
+def _candidate(
+    parts: Sequence[_Part], answer: Answer, pieces: Sequence[str] | None = None
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"role": "model"}
+    if parts:
+        content = {"parts": parts} | content
+    candidate: dict[str, Any] = {"content": content}
+    pieces = (answer.pieces or ()) if pieces is None else pieces
+    if answer.top_logprobs is not None and pieces:
+        candidate["logprobsResult"] = _logprobs(pieces, answer.top_logprobs)
+    return candidate
+
+
+def _logprobs(pieces: Sequence[str], alternatives: int) -> dict[str, Any]:
+    tokens = probabilities_of(pieces, alternatives)
+    result: dict[str, Any] = {
+        "chosenCandidates": [_token(each.token, each.logprob) for each in tokens]
+    }
+    if alternatives:
+        result["topCandidates"] = [
+            {"candidates": [_token(*pair) for pair in each.alternatives]}
+            for each in tokens
+        ]
+    return result
+
+
+def _token(token: str, logprob: float) -> dict[str, Any]:
+    return {"token": token, "logProbability": logprob}
+
+
+def _ending(answer: Answer) -> dict[str, Any]:
+    return {"finishReason": _FINISH_REASONS[answer.ending]} if answer.ending else {}
+
+
+def _frame(
+    answer: Answer, candidate: Mapping[str, Any], usage: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "candidates": [{**candidate, "index": index} for index in range(answer.copies)],
+        **usage,
+        "modelVersion": answer.model,
+        "responseId": answer.id,
+    }
+
+
+def _usage(tokens: Tokens | None) -> dict[str, Any]:
+    """Write the counts that are not zero: the vendor's encoder leaves the others out."""
+    if tokens is None:
+        return {}
+    counts = {
+        "promptTokenCount": tokens.input,
+        "cachedContentTokenCount": tokens.cached,
+        "candidatesTokenCount": tokens.output - tokens.thinking,
+        "thoughtsTokenCount": tokens.thinking,
+        "totalTokenCount": tokens.input + tokens.output,
+    }
+    details = [{"modality": "TEXT", "tokenCount": tokens.input}]
+    usage = {name: count for name, count in counts.items() if count}
+    return {"usageMetadata": usage | {"promptTokensDetails": details}}
