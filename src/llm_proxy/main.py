@@ -36,11 +36,15 @@ from llm_proxy.transport import UpstreamClient
 from llm_proxy.web import install_docs
 
 _EXPOSED_HEADERS = (
+    "Request-ID",
     "Retry-After",
+    "X-LLM-Proxy-Dropped",
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
     "X-Request-ID",
+    "X-Should-Retry",
+    "X-Upstream-Request-ID",
 )
 
 
@@ -112,7 +116,7 @@ def _install_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         CrossOrigin,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_methods=["DELETE", "GET", "POST", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=_EXPOSED_HEADERS,
     )

@@ -72,6 +72,7 @@ def _told(completion: ChatCompletion, deltas: int = 0) -> Told:
         whole=essence(completion.model_dump()),
         text=message.content or "",
         refusal=message.refusal or "",
+        refused=bool(message.refusal) or choice.finish_reason == "content_filter",
         thoughts=getattr(message, "reasoning_content", None) or "",
         calls=[_call(call) for call in message.tool_calls or ()],
         tokens=usage

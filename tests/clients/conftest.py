@@ -9,6 +9,12 @@ import pytest
 from anthropic import Anthropic
 from openai import OpenAI
 
+pytest.register_assert_rewrite(
+    *("tests.clients.features", "tests.clients.program"),
+    *("tests.clients.chat_program", "tests.clients.messages_program"),
+    "tests.clients.responses_program",
+)
+
 from tests.clients.chat_program import ChatProgram
 from tests.clients.messages_program import MessagesProgram
 from tests.clients.program import Program

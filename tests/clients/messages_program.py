@@ -54,13 +54,12 @@ def _told(message: Message, deltas: int = 0) -> Told:
     usage = message.usage
     cached = usage.cache_read_input_tokens or 0
     text = "".join(block.text for block in blocks if block.type == "text")
-    refused = message.stop_reason == "refusal"
     return Told(
         ending=message.stop_reason,
         turn=[{"role": "assistant", "content": [_block(block) for block in blocks]}],
         whole=essence(message.model_dump()),
-        text="" if refused else text,
-        refusal=text if refused else "",
+        text=text,
+        refused=message.stop_reason == "refusal",
         thoughts="".join(b.thinking for b in blocks if b.type == "thinking"),
         calls=[
             Call(block.id, block.name, block.input)

@@ -18,7 +18,7 @@ _INCIDENTAL = frozenset(
     )
 )
 # What a model can do is told from its name where one provider has several vendors'.
-_FAMILIES = {"bedrock": "anthropic.claude-sonnet-4-5."}
+_FAMILIES = {"gemini": "gemini-3-flash.", "bedrock": "anthropic.claude-sonnet-4-5."}
 
 
 class RefusedError(Exception):
@@ -52,6 +52,7 @@ class Told:
 
     Attributes:
         ending: The vendor's word for why it ended.
+        refused: Whether the model or a filter did not want to answer.
         turn: What a program sends back in its next request.
         whole: All of it but ids and dates, for comparisons.
         deltas: How many pieces of content have come, if it was streamed.
@@ -62,6 +63,7 @@ class Told:
     whole: Any
     text: str = ""
     refusal: str = ""
+    refused: bool = False
     thoughts: str = ""
     calls: Sequence[Call] = ()
     tokens: Tokens | None = None
@@ -111,7 +113,12 @@ class Program(ABC):
         plain, streamed = outcomes
         if isinstance(plain, str) and isinstance(streamed, str):
             raise RefusedError(plain)
-        assert streamed.whole == plain.whole
+        if plain.refused:
+            # A stream can tell at its end only that what it has told was a refusal.
+            assert streamed.refused
+            assert streamed.text + streamed.refusal == plain.text + plain.refusal
+        else:
+            assert streamed.whole == plain.whole
         assert dropped[0] == dropped[1]
         if dropped[0]:
             raise DroppedError(", ".join(sorted(dropped[0])))
@@ -160,7 +167,9 @@ def essence(value: Any) -> Any:
             for name, inner in value.items()
             if name not in _INCIDENTAL
         }
-        return {name: inner for name, inner in said.items() if inner not in (None, [])}
+        return {
+            name: inner for name, inner in said.items() if inner not in (None, [], "")
+        }
     if isinstance(value, list):
         return [essence(inner) for inner in value]
     return value

@@ -96,6 +96,7 @@ def _told(response: Response, deltas: int = 0) -> Told:
         whole=essence(response.model_dump()),
         text=response.output_text,
         refusal="".join(part.refusal for part in parts if part.type == "refusal"),
+        refused=reason == "content_filter" or any(p.type == "refusal" for p in parts),
         thoughts="".join(
             part.text
             for item in response.output

@@ -10,5 +10,5 @@ def test_x(program, dialect, provider, name):
         o="works"
     except RefusedError as e: o=f"refused {e}"
     except DroppedError as e: o=f"dropped {e}"
-    except Exception as e: o=f"FAIL {type(e).__name__} {str(e)[:300]}"
+    except Exception as e: o=f"FAIL {type(e).__name__} {' '.join(str(e).split())[:300]}"
     with open("/tmp/clients.out","a") as f: f.write(f"{name:20} {dialect:18} {provider:10} {o}\n")

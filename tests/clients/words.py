@@ -136,7 +136,9 @@ THINKING: Words = {
         "reasoning": {"effort": "low", "summary": "auto"},
         "include": ["reasoning.encrypted_content"],
     },
-    MESSAGES: {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+    MESSAGES: {
+        "thinking": {"type": "enabled", "budget_tokens": 1024, "display": "summarized"}
+    },
 }
 SYSTEM: Words = {
     CHAT: {

@@ -186,7 +186,9 @@ def test_an_ending_without_usage_leaves_what_is_known():
     assert response.stop_sequence == "END"
 
 
-@pytest.mark.parametrize("mark", [b": comment\n\n", b"data: ping\n\n", b"data: {\n\n"])
+@pytest.mark.parametrize(
+    "mark", [b": comment\n\n", b"data: ping\n\n", b"data: {?}\n\n"]
+)
 def test_what_is_no_event_is_skipped(mark):
     assert gather(read(START, mark, text("a"), ending(), STOP)).text == "a"
 

@@ -105,7 +105,7 @@ def test_probabilities_stand_with_their_text():
         b"event: ping\ndata: {}\n\n",
         b"data: heartbeat\n\n",
         b'data: {"never": "heard"}\n\n',
-        b'data: {"cut\n\n',
+        b"data: {cut}\n\n",
         b"data: [DONE]\n\n",
         b"data: []\n\n",
         b"data: null\n\n",

@@ -299,7 +299,7 @@ def test_a_document_gets_the_name_and_type_that_the_vendor_demands():
     ],
 )
 def test_media_that_the_dialect_cannot_name_are_refused(media):
-    with pytest.raises(UnsupportedFeatureError, match="openai_chat") as caught:
+    with pytest.raises(UnsupportedFeatureError, match="does not support") as caught:
         messages(Message("user", (media,)))
     assert caught.value.details[0]["field"] == "messages"
 

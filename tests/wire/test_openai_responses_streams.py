@@ -282,7 +282,7 @@ def test_the_last_event_tells_the_finish_reason(end, finish_reason):
     [
         b": comment\n\n",
         b"data: ping\n\n",
-        b"data: {\n\n",
+        b"data: {?}\n\n",
         b"data: [DONE]\n\n",
         b'data: {"type": "keepalive"}\n\n',
     ],

@@ -16,6 +16,7 @@ class Connection:
     Attributes:
         name: The provider's name.
         dialect: What the upstream speaks.
+        v1_dialect: The same for callers of `/v1`; None if it is no other.
         client: Carries the requests; shared by all providers.
         relays: By name, the dialects in which callers' bytes can pass through.
         base_url: Where the dialect's paths begin; unused when there is a `server`.
@@ -40,6 +41,7 @@ class Connection:
     key_name: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     server: LoopbackServer | None = None
+    v1_dialect: Dialect | None = None
     signer: Signer | None = None
     connect_timeout: float = 5.0
     read_timeout: float = 30.0

@@ -121,6 +121,7 @@ class Connections:
             name=name,
             dialect=dialect,
             client=self._client,
+            v1_dialect=self._v1_dialect(dialect),
             relays=relays,
             base_url=base_url,
             api_key=key,
@@ -150,6 +151,13 @@ class Connections:
             dialect, also = AzureChat(api_version=version), ()
         main = (dialect,) if isinstance(dialect, RelayDialect) else ()
         return dialect, {each.name: each for each in (*main, *also)}, base_url
+
+    def _v1_dialect(self, dialect: Dialect) -> Dialect | None:
+        """Leave answers to callers of `/v1` as long as those of OpenAI would be."""
+        is_set = "anthropic_max_tokens" in self._settings.model_fields_set
+        if not isinstance(dialect, AnthropicMessages) or is_set:
+            return None
+        return replace(dialect, default_max_tokens=None)
 
     def _api_version(self, name: str, preset: Preset) -> str | None:
         entry = self._entries.get(name)

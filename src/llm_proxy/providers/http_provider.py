@@ -1,5 +1,6 @@
 """A provider whose upstream is an HTTP API."""
 
+import re
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
@@ -31,6 +32,8 @@ from llm_proxy.types import ChatRequest, ChatResponse, Chunk
 from llm_proxy.wire import Encoded, Inquiry, Passage, RelayDialect, scatter
 
 _EVENT_STREAM = "text/event-stream"
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_MOST_NAMES = 32
 
 
 class HTTPProvider(LLMProvider):
@@ -48,6 +51,7 @@ class HTTPProvider(LLMProvider):
         super().__init__(model)
         self._connection = connection
         self._dialect = connection.dialect
+        self._v1_dialect = connection.v1_dialect or connection.dialect
         self._upstream = Upstream(
             connection,
             self.key_headers(connection.api_key),
@@ -80,7 +84,7 @@ class HTTPProvider(LLMProvider):
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Ask once, without retries; see `LLMProvider.complete`."""
-        encoded = self._encode(request, stream=False)
+        encoded = self._dialect.encode_request(self.model, request, False)
         response = await self._upstream.send(self._outgoing(encoded, stream=False))
         try:
             answer = await self._read_answer(response)
@@ -92,7 +96,7 @@ class HTTPProvider(LLMProvider):
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Sequence[Chunk], None]:
         """Ask once and hand out the answer as it comes; see `LLMProvider.stream`."""
-        encoded = self._encode(request, stream=True)
+        encoded = self._dialect.encode_request(self.model, request, True)
 
         def begin(response: httpx.Response) -> Beginning[Chunk]:
             most = self._connection.max_body_bytes
@@ -116,7 +120,7 @@ class HTTPProvider(LLMProvider):
                 await response.aclose()
             passage = upstream.decode(dialect.observe, body)
             return passage._replace(headers=travelling_headers(response))
-        encoded = self._encode(inquiry.request, stream=False)
+        encoded = self._translate(inquiry)
         message = self._outgoing(encoded, stream=False, patient=True)
         response = await upstream.send(message)
         try:
@@ -136,7 +140,7 @@ class HTTPProvider(LLMProvider):
         """Ask once and hand out what comes; see `LLMProvider.relay_stream`."""
         dialect = self._connection.relays.get(inquiry.surface.name)
         if dialect is None:
-            encoded = self._encode(inquiry.request, stream=True)
+            encoded = self._translate(inquiry)
             message = self._outgoing(encoded, stream=True, patient=True)
         else:
             encoded = Encoded(b"")
@@ -187,8 +191,11 @@ class HTTPProvider(LLMProvider):
         most = self._connection.max_relay_bytes
         return WholeAnswer(lambda body: (errand.observe(body),), most)
 
-    def _encode(self, request: ChatRequest, *, stream: bool) -> Encoded:
-        return self._dialect.encode_request(self.model, request, stream)
+    def _translate(self, inquiry: Inquiry) -> Encoded:
+        request = inquiry.request
+        dialect = self._v1_dialect
+        encoded = dialect.encode_request(self.model, request, inquiry.stream)
+        return encoded._replace(dropped=(*encoded.dropped, *request.unknown))
 
     def _outgoing(
         self, encoded: Encoded, *, stream: bool, patient: bool = False
@@ -225,7 +232,8 @@ class HTTPProvider(LLMProvider):
 
 def _notes(response: httpx.Response, encoded: Encoded) -> Headers:
     headers = travelling_headers(response)
-    if encoded.dropped:
-        dropped = ", ".join(encoded.dropped).encode("ascii", "replace")
-        headers += ((b"x-llm-proxy-dropped", dropped),)
+    # Some are a caller's own words, which could be anything.
+    names = [name for name in encoded.dropped if _NAME.fullmatch(name)][:_MOST_NAMES]
+    if names:
+        headers += ((b"x-llm-proxy-dropped", ", ".join(names).encode("ascii")),)
     return headers

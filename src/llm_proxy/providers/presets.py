@@ -7,6 +7,7 @@ from pathlib import Path
 from llm_proxy.providers.local_server import LocalServer
 from llm_proxy.providers.loopback import LoopbackServer, SandboxServer
 from llm_proxy.wire import (
+    EXTENSIONS,
     AnthropicMessages,
     BedrockConverse,
     Dialect,
@@ -24,6 +25,14 @@ OPENAI_PROPER = OpenAIChat(
     max_tokens_field="max_completion_tokens", developer_role=True, custom_tools=True
 )
 COMPLETIONS = (OpenAICompletions(),)
+# What these take besides, or refuse, of what OpenAI has.
+DEEPSEEK = OpenAIChat(lacks=EXTENSIONS - {"thinking"}, text_lists=False)
+OPENROUTER = OpenAIChat(lacks=frozenset())
+VLLM = OpenAIChat(lacks=EXTENSIONS - {"top_k", "thinking"})
+MISTRAL = OpenAIChat(
+    lacks=EXTENSIONS
+    | {"logit_bias", "logprobs", "seed", "service_tier", "user", "verbosity"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,10 @@ PRESETS: Mapping[str, Preset] = {
         optional_keys=("AWS_BEARER_TOKEN_BEDROCK",),
     ),
     "mistral": Preset(
-        "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "mistral-small-latest"
+        "https://api.mistral.ai/v1",
+        ("MISTRAL_API_KEY",),
+        "mistral-small-latest",
+        MISTRAL,
     ),
     "groq": Preset(
         "https://api.groq.com/openai/v1",
@@ -104,14 +116,17 @@ PRESETS: Mapping[str, Preset] = {
         "llama-3.3-70b-versatile",
     ),
     "deepseek": Preset(
-        "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "deepseek-chat"
+        "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "deepseek-chat", DEEPSEEK
     ),
     "together": Preset("https://api.together.xyz/v1", ("TOGETHER_API_KEY",)),
     "fireworks": Preset(
         "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",)
     ),
     "openrouter": Preset(
-        "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), "openrouter/auto"
+        "https://openrouter.ai/api/v1",
+        ("OPENROUTER_API_KEY",),
+        "openrouter/auto",
+        OPENROUTER,
     ),
     "xai": Preset("https://api.x.ai/v1", ("XAI_API_KEY",)),
     "perplexity": Preset("https://api.perplexity.ai", ("PERPLEXITY_API_KEY",)),
@@ -138,7 +153,7 @@ PRESETS: Mapping[str, Preset] = {
         dialect=OPENAI_WITH_SCHEMA,
         urls=("OLLAMA_HOST",),
     ),
-    "vllm": Preset("http://localhost:8000/v1"),
+    "vllm": Preset("http://localhost:8000/v1", dialect=VLLM),
     "lmstudio": Preset("http://localhost:1234/v1"),
     "llamafile": Preset("http://localhost:8080/v1"),
     "local": Preset(

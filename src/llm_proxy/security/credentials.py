@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 from llm_proxy.errors import InvalidInputError
 
-_HEADERS = frozenset((b"x-api-token", b"x-api-key", b"authorization"))
+_HEADERS = frozenset((b"x-api-token", b"x-api-key", b"api-key", b"authorization"))
 
 
 def read_token(
@@ -14,8 +14,9 @@ def read_token(
     """Find the caller's token.
 
     Args:
-        headers: Raw, with names in lower case: ``x-api-token``, ``x-api-key`` and
-            ``authorization: Bearer`` are looked at.
+        headers: Raw, with names in lower case: ``x-api-token``, ``x-api-key``,
+            ``api-key`` (clients of Azure) and ``authorization``, as ``Bearer`` or
+            without a scheme, are looked at.
         query: The raw query string; ``api_token`` counts when no header has a token.
         allow_query: Whether the query may carry a token at all.
 
@@ -42,7 +43,9 @@ def read_token(
 def _strip_scheme(name: bytes, value: bytes) -> str | None:
     text = value.decode("latin-1").strip()
     if name == b"authorization":
-        scheme, _, text = text.partition(" ")
-        if scheme.lower() != "bearer":
+        scheme, found, rest = text.partition(" ")
+        if scheme.lower() == "bearer":
+            text = rest
+        elif found:
             return None
     return text.strip() or None

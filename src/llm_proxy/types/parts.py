@@ -7,6 +7,9 @@ from typing import Literal
 Role = Literal["system", "developer", "user", "assistant"]
 CacheTTL = Literal["5m", "1h"]
 
+# Dialects write them before proofs that no other vendor takes.
+_MARKS = ("gemini", "openai")
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -60,6 +63,12 @@ class Thinking:
     text: str = ""
     signature: str = ""
     encrypted: str = ""
+
+    @property
+    def origin(self) -> str:
+        """The only vendor who takes them back, where a mark says so; else empty."""
+        mark, _, _ = (self.signature or self.encrypted).partition(":")
+        return mark if mark in _MARKS else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from llm_proxy.wire.dialect import (
 from llm_proxy.wire.gathering import gather
 from llm_proxy.wire.gemini import Gemini
 from llm_proxy.wire.inquiry import Inquiry
-from llm_proxy.wire.openai_chat import OpenAIChat, OpenAIChatSurface
+from llm_proxy.wire.openai_chat import EXTENSIONS, OpenAIChat, OpenAIChatSurface
 from llm_proxy.wire.openai_completions import (
     OpenAICompletions,
     OpenAICompletionsSurface,
@@ -37,6 +37,7 @@ from llm_proxy.wire.texts import latest_texts
 
 __all__ = [
     "API_VERSION",
+    "EXTENSIONS",
     "AnthropicMessages",
     "AnthropicSurface",
     "Asked",

@@ -1,5 +1,6 @@
 """Reads the pieces that all vendors' JSON has in common."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -63,3 +64,23 @@ def read_text(value: object) -> str:
         and isinstance(part.get("text"), str)
     ]
     return "".join(texts)
+
+
+def is_lost_content(payload: bytes, marks: Sequence[bytes]) -> bool:
+    """Say whether an event that is no JSON held a piece of the answer.
+
+    Some upstreams send words as a heartbeat, and a stray line should end no answer. But
+    an object that breaks off, or has the names of content in it, is a piece that nobody
+    will get.
+
+    Args:
+        payload: The event's data.
+        marks: Names that stand in events with content.
+
+    Returns:
+        Whether the answer is no longer whole.
+    """
+    payload = payload.strip()
+    if not payload.startswith((b"{", b"[")):
+        return False
+    return not payload.endswith((b"}", b"]")) or any(mark in payload for mark in marks)

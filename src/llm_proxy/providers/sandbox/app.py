@@ -19,6 +19,7 @@ from llm_proxy.providers.sandbox.endpoints import (
     ask_model,
     endpoints_by_path,
 )
+from llm_proxy.providers.sandbox.gemini import list_models, show_model
 from llm_proxy.providers.sandbox.headers import with_vendor_headers
 from llm_proxy.providers.sandbox.model_list import (
     anthropic_model,
@@ -68,6 +69,8 @@ def create_sandbox() -> Starlette:
             Route(response, _recorded(responses.delete), methods=["DELETE"]),
             Route(f"{response}/cancel", _recorded(responses.cancel), methods=["POST"]),
             Route(f"{response}/input_items", _recorded(responses.list_input)),
+            Route("/v1beta/models", _recorded(list_models)),
+            Route("/v1beta/models/{id:path}", _recorded(show_model)),
             Route("/v1/models", _recorded(_list_models)),
             Route("/v1/models/{id:path}", _recorded(_show_model)),
             Route("/_sandbox/requests", _show_requests),

@@ -44,7 +44,7 @@ class ReceivedRequest:
         # The boundary of a form is random.
         _, _, boundary = self.headers.get("content-type", "").partition("boundary=")
         body = self.body.replace(boundary.encode(), b"") if boundary else self.body
-        return hashlib.sha256(body).hexdigest()[:24]
+        return hashlib.sha256(self.path.encode() + b"\n" + body).hexdigest()[:24]
 
 
 @dataclass(frozen=True, slots=True)

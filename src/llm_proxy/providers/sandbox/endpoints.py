@@ -2,11 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from llm_proxy.providers.sandbox.answers import answer_to
 from llm_proxy.providers.sandbox.anthropic import Anthropic
+from llm_proxy.providers.sandbox.azure import AZURE, read_deployment_chat
+from llm_proxy.providers.sandbox.bedrock import (
+    BEDROCK,
+    read_converse,
+    read_converse_stream,
+)
 from llm_proxy.providers.sandbox.behaviour import Model, well_behaved
 from llm_proxy.providers.sandbox.completions import read_completions
 from llm_proxy.providers.sandbox.count_tokens import read_count_tokens
@@ -17,6 +23,12 @@ from llm_proxy.providers.sandbox.endpoint import (
     Asked,
     AskedExchange,
     ReceivedRequest,
+)
+from llm_proxy.providers.sandbox.gemini import (
+    GEMINI,
+    read_batch_embeddings,
+    read_generation,
+    read_streamed_generation,
 )
 from llm_proxy.providers.sandbox.images import (
     read_image_edit,
@@ -39,6 +51,7 @@ from llm_proxy.providers.sandbox.transcriptions import (
 )
 
 ANTHROPIC = Anthropic()
+_GEMINI_MODEL = "/v1beta/models/{model:path}"
 
 _OWN_MODEL = Model("One that only its endpoint knows", well_behaved)
 _NO_MODEL = Model(
@@ -83,13 +96,18 @@ def endpoints_by_path(store: ResponseStore) -> dict[str, Endpoint]:
     """
     respond = partial(read_response, store=store)
     count_input = partial(read_input_tokens, store=store)
-    return _FORGETFUL | {
+    openai = _OPENAI | {
         "/v1/responses": Endpoint(respond),
         "/v1/responses/input_tokens": Endpoint(count_input),
     }
+    azure = {
+        f"/openai{path}": replace(endpoint, dialect=AZURE)
+        for path, endpoint in openai.items()
+    }
+    return openai | azure | _OTHERS
 
 
-_FORGETFUL: dict[str, Endpoint] = {
+_OPENAI: dict[str, Endpoint] = {
     "/v1/chat/completions": Endpoint(_messages_in(OPENAI)),
     "/v1/completions": Endpoint(read_completions),
     "/v1/embeddings": Endpoint(read_embeddings),
@@ -100,8 +118,20 @@ _FORGETFUL: dict[str, Endpoint] = {
     "/v1/audio/speech": Endpoint(read_speech),
     "/v1/audio/transcriptions": Endpoint(read_transcription),
     "/v1/audio/translations": Endpoint(read_translation),
+}
+_OTHERS: dict[str, Endpoint] = {
+    "/openai/deployments/{deployment:path}/chat/completions": Endpoint(
+        read_deployment_chat, AZURE
+    ),
     "/v1/messages": Endpoint(_messages_in(ANTHROPIC), ANTHROPIC),
     "/v1/messages/count_tokens": Endpoint(read_count_tokens, ANTHROPIC),
+    f"{_GEMINI_MODEL}:generateContent": Endpoint(read_generation, GEMINI),
+    f"{_GEMINI_MODEL}:streamGenerateContent": Endpoint(
+        read_streamed_generation, GEMINI
+    ),
+    f"{_GEMINI_MODEL}:batchEmbedContents": Endpoint(read_batch_embeddings, GEMINI),
+    "/model/{model:path}/converse": Endpoint(read_converse, BEDROCK),
+    "/model/{model:path}/converse-stream": Endpoint(read_converse_stream, BEDROCK),
 }
 
 

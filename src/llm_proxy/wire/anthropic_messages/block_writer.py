@@ -117,8 +117,7 @@ def _safe_id(call_id: str) -> str:
 
 
 def _thinking(part: Thinking) -> dict[str, Any] | None:
-    # A mark before it says that another vendor wrote it, who alone takes it.
-    if ":" in part.signature or ":" in part.encrypted:
+    if part.origin:
         return None
     if part.signature:
         return {

@@ -22,6 +22,7 @@ class Claude:
         xhigh: The effort ``xhigh``.
         sampling: ``temperature``, ``top_p`` and ``top_k``.
         schemas: ``output_config.format``; None if we do not know.
+        answer_tokens: The most tokens that every model of its generation can write.
     """
 
     budget: bool = True
@@ -30,6 +31,7 @@ class Claude:
     xhigh: bool = False
     sampling: bool = True
     schemas: bool | None = None
+    answer_tokens: int = 8_192
 
     @classmethod
     def named(cls, model: str) -> "Claude":
@@ -54,4 +56,11 @@ class Claude:
             xhigh=generation >= (4, 7),
             sampling=generation < (4, 7),
             schemas=generation >= (4, 1),
+            answer_tokens=_answer_tokens(generation),
         )
+
+
+def _answer_tokens(generation: tuple[int, int]) -> int:
+    if generation < (3, 5):
+        return 4_096
+    return 8_192 if generation < (3, 7) else 32_000

@@ -4,13 +4,14 @@ Source: the Anthropic API reference, "Messages" and "Streaming messages".
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from llm_proxy.types import ChatRequest, ChatResponse
 from llm_proxy.wire.anthropic_messages.answers import observe_answer, read_answer
+from llm_proxy.wire.anthropic_messages.claude import Claude
 from llm_proxy.wire.anthropic_messages.relay import AnthropicPassageReader
 from llm_proxy.wire.anthropic_messages.request_writer import write_request
 from llm_proxy.wire.anthropic_messages.stream_reader import AnthropicStreamDecoder
@@ -28,12 +29,12 @@ class AnthropicMessages:
 
     Attributes:
         default_max_tokens: The bound of an answer when the caller names none; the API
-            demands one.
+            demands one. None for as much as the model can write.
         name: What the format is called.
         stream_type: The media type of streamed answers.
     """
 
-    default_max_tokens: int = 1024
+    default_max_tokens: int | None = 1024
     name: str = NAME
     stream_type: str = "text/event-stream"
 
@@ -43,7 +44,11 @@ class AnthropicMessages:
 
     def encode_request(self, model: str, request: ChatRequest, stream: bool) -> Encoded:
         """Write the request's body; see `write_request`."""
-        return write_request(model, request, stream, self.default_max_tokens)
+        default = self.default_max_tokens
+        if default is None:
+            default = Claude.named(model).answer_tokens
+            request = replace(request, max_tokens=request.max_tokens or default)
+        return write_request(model, request, stream, default)
 
     def decode_response(self, body: bytes) -> ChatResponse:
         """Read a complete answer; see `read_answer`."""

@@ -1,15 +1,16 @@
 """The bytes of a stream, passed on as they are."""
 
 import re
+from typing import Any
 
-from llm_proxy.types import FinishReason, Usage
 from llm_proxy.wire.anthropic_messages.answers import read_model
 from llm_proxy.wire.anthropic_messages.stop_reasons import read_stop_reason
+from llm_proxy.wire.anthropic_messages.stream_reader import CONTENT_MARKS
 from llm_proxy.wire.anthropic_messages.stream_writer import MESSAGE_STOP
 from llm_proxy.wire.anthropic_messages.usage import UsageTally
 from llm_proxy.wire.dialect import Passage, UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
-from llm_proxy.wire.reading import read_object
+from llm_proxy.wire.reading import is_lost_content, read_object
 from llm_proxy.wire.sse import MAX_EVENT_BYTES, EventTooLargeError, SSEDecoder
 
 _LINE_END = rb"(?:\r\n|\r(?!\n)|\n)"
@@ -81,35 +82,42 @@ class AnthropicPassageReader:
         return whole
 
     def _look_into(self, data: bytes) -> Passage:
-        finish_reason: FinishReason | None = None
-        usage: Usage | None = None
-        model: str | None = None
+        passage = Passage(data, _has_content(data))
         for _, payload in self._events.feed(data):
-            if not (b'"message_' in payload or b'"error"' in payload):
-                if payload.startswith(b"{") and not payload.endswith(b"}"):
-                    raise WireError("an event breaks off")
-                continue
-            try:
-                event = read_object(payload)
-            except WireError:
-                continue
-            match event.get("type"):
-                case "message_start":
-                    message = event.get("message")
-                    if isinstance(message, dict):
-                        model = read_model(message)
-                        usage = self._usage.add(message.get("usage")) or usage
-                case "message_delta":
-                    usage = self._usage.add(event.get("usage")) or usage
-                    delta = event.get("delta")
-                    if isinstance(delta, dict):
-                        finish_reason = read_stop_reason(delta.get("stop_reason"))
-                case "message_stop":
-                    self.done = True
-                case "error":
-                    raise UpstreamFaultError(error_detail(event.get("error")))
-        self._finished = self._finished or finish_reason is not None
-        return Passage(data, _has_content(data), finish_reason, usage, model)
+            event = _event_of_interest(payload)
+            if event is not None:
+                passage = self._hear(event, passage)
+        return passage
+
+    def _hear(self, event: dict[str, Any], passage: Passage) -> Passage:
+        match event.get("type"):
+            case "message_start":
+                message = event.get("message")
+                if isinstance(message, dict):
+                    usage = self._usage.add(message.get("usage"))
+                    return passage._replace(model=read_model(message), usage=usage)
+            case "message_delta":
+                usage = self._usage.add(event.get("usage")) or passage.usage
+                delta = event.get("delta")
+                reason = delta.get("stop_reason") if isinstance(delta, dict) else None
+                finish_reason = read_stop_reason(reason)
+                self._finished = self._finished or finish_reason is not None
+                return passage._replace(finish_reason=finish_reason, usage=usage)
+            case "message_stop":
+                self.done = True
+            case "error":
+                raise UpstreamFaultError(error_detail(event.get("error")))
+        return passage
+
+
+def _event_of_interest(payload: bytes) -> dict[str, Any] | None:
+    if b'"message_' in payload or b'"error"' in payload or not payload.endswith(b"}"):
+        try:
+            return read_object(payload)
+        except WireError:
+            if is_lost_content(payload, CONTENT_MARKS):
+                raise
+    return None
 
 
 def _has_content(data: bytes) -> bool:

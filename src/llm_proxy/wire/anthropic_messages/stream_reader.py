@@ -13,10 +13,10 @@ from llm_proxy.wire.anthropic_messages.stop_reasons import (
 from llm_proxy.wire.anthropic_messages.usage import UsageTally
 from llm_proxy.wire.dialect import UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
+from llm_proxy.wire.reading import is_lost_content
 from llm_proxy.wire.sse import SSEDecoder
 
 _DELTA_FIELDS = {
-    "text_delta": "text",
     "input_json_delta": "partial_json",
     "thinking_delta": "thinking",
     "signature_delta": "signature",
@@ -151,6 +151,7 @@ class _OpenCall:
 
 
 _NO_THOUGHT = ThinkingDelta()
+CONTENT_MARKS = (b'"delta"', b'"content_block')
 
 
 def _read_event(payload: bytes) -> dict[str, Any] | None:
@@ -158,9 +159,7 @@ def _read_event(payload: bytes) -> dict[str, Any] | None:
     try:
         event = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        if payload.lstrip().startswith(b"{") and (
-            b'"delta"' in payload or b'"content_block' in payload
-        ):
+        if is_lost_content(payload, CONTENT_MARKS):
             raise WireError("an event is not JSON") from error
         return None
     return event if isinstance(event, dict) else None

@@ -188,8 +188,9 @@ def _tell(part: Part) -> Sequence[Part]:
 
 def _write_thinking(thinking: Thinking) -> Block | None:
     """Write thoughts if they are Bedrock's own; it refuses all others."""
-    # A mark before the signature says that it is another vendor's, who alone takes it.
-    if thinking.signature and ":" not in thinking.signature and not thinking.encrypted:
+    if thinking.origin:
+        return None
+    if thinking.signature and not thinking.encrypted:
         shown = {"text": thinking.text, "signature": thinking.signature}
         return {"reasoningContent": {"reasoningText": shown}}
     if _BASE64.fullmatch(thinking.encrypted) and not thinking.text:

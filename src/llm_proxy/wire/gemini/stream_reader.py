@@ -11,6 +11,7 @@ from llm_proxy.types import Chunk
 from llm_proxy.wire.dialect import UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import read_error
 from llm_proxy.wire.gemini.answers import AnswerReader
+from llm_proxy.wire.reading import is_lost_content
 from llm_proxy.wire.sse import SSEDecoder
 
 _CONTENT_MARKS = (b'"candidates"', b'"content"', b'"parts"')
@@ -76,8 +77,7 @@ class GeminiStreamDecoder:
         try:
             event = orjson.loads(payload)
         except orjson.JSONDecodeError as error:
-            begins_well = payload.lstrip()[:1] in (b"{", b"[")
-            if begins_well and any(mark in payload for mark in _CONTENT_MARKS):
+            if is_lost_content(payload, _CONTENT_MARKS):
                 raise WireError("an event is not JSON") from error
             return
         if isinstance(event, dict):

@@ -34,7 +34,7 @@ def unsupported(field: str, feature: str) -> UnsupportedFeatureError:
         The error.
     """
     return UnsupportedFeatureError(
-        f"The model's provider does not support {feature} of openai_chat",
+        f"The model's provider does not support {feature}",
         details=[{"field": field, "problem": f"asks for {feature}"}],
     )
 

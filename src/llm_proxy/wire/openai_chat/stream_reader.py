@@ -18,7 +18,7 @@ from llm_proxy.wire.openai_chat.answer_reader import (
 )
 from llm_proxy.wire.openai_chat.call_reader import CallReader, read_entries
 from llm_proxy.wire.openai_chat.usage import read_usage
-from llm_proxy.wire.reading import read_text
+from llm_proxy.wire.reading import is_lost_content, read_text
 from llm_proxy.wire.sse import SSEDecoder
 
 # An event with one of these that does not parse was part of the answer.
@@ -46,8 +46,7 @@ def read_event(name: bytes, payload: bytes) -> dict[str, Any] | None:
         if name == b"error":
             text = payload.decode(errors="replace")
             raise UpstreamFaultError(error_detail(text)) from error
-        is_object = payload.lstrip().startswith(b"{")
-        if is_object and any(mark in payload for mark in _CONTENT_MARKS):
+        if is_lost_content(payload, _CONTENT_MARKS):
             raise WireError("a chunk is not JSON") from error
         return None
     if not isinstance(event, dict):

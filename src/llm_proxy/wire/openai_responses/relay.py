@@ -138,9 +138,11 @@ class ResponsesPassageReader:
 
 
 def _is_plain(events: bytes) -> bool:
-    """Whether they are content: no response object is in them, and no error.
+    """Whether they are content: none breaks off, has a response object, or an error.
 
     Inside of JSON strings every quote is escaped, so no text looks like these names.
     """
+    if events.count(b"}\n\n") != events.count(b"\n\n"):
+        return False
     # CPython searches twice as fast from the end.
     return events.rfind(b'"response"') < 0 and events.rfind(b'"error"') < 0

@@ -12,6 +12,7 @@ from llm_proxy.types import Chunk
 from llm_proxy.wire.dialect import UpstreamFaultError, WireError
 from llm_proxy.wire.openai_responses.errors import event_detail, failure_detail
 from llm_proxy.wire.openai_responses.output_reader import Kind, OutputReader, Place
+from llm_proxy.wire.reading import is_lost_content
 from llm_proxy.wire.sse import SSEDecoder
 
 # The last event repeats the whole answer, and what it was asked with.
@@ -37,8 +38,7 @@ def read_event(payload: bytes) -> dict[str, Any] | None:
     try:
         event = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        is_object = payload.lstrip().startswith(b"{")
-        if is_object and any(mark in payload for mark in _CONTENT_MARKS):
+        if is_lost_content(payload, _CONTENT_MARKS):
             raise WireError("an event is not JSON") from error
         return None
     return event if isinstance(event, dict) else None

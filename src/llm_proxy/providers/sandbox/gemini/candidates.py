@@ -35,7 +35,7 @@ def write_answer(answer: Answer) -> dict[str, Any]:
         Its JSON; every candidate is the same.
     """
     parts = [*_thoughts(answer), *_texts(answer), *_calls(answer)]
-    candidate = _candidate(parts, answer) | _ending(answer)
+    candidate = _candidate(parts, answer.pieces or (), answer) | _ending(answer)
     return _frame(answer, candidate, _usage(answer.tokens))
 
 
@@ -48,19 +48,25 @@ def write_events(answer: Answer) -> list[bytes]:
     Returns:
         The events; if the answer has no ending, they just break off.
     """
-    said = [([part], "") for part in _pieces_of_thoughts(answer)]
-    said += [([{"text": piece}], piece) for piece in answer.pieces or ()]
-    said += [([part], "") for part in _calls(answer)]
+    candidates = [*_candidates(answer)]
     begun = _usage(answer.tokens and Tokens(answer.tokens.input, 0))
-    events = [
-        _frame(answer, _candidate(parts, answer, [piece] if piece else []), begun)
-        for parts, piece in said
-    ]
+    events = [_frame(answer, candidate, begun) for candidate in candidates]
     if answer.ending is not None:
-        last = _candidate([{"text": ""} | _signature(answer)], answer, [])
-        usage = _usage(answer.tokens)
-        events.append(_frame(answer, last | _ending(answer), usage))
+        signature = _signature(answer)
+        parts = [{"text": ""} | signature] if answer.pieces or signature else []
+        last = _candidate(parts, (), answer) | _ending(answer)
+        events.append(_frame(answer, last, _usage(answer.tokens)))
     return [data_event(event) for event in events]
+
+
+def _candidates(answer: Answer) -> Iterator[dict[str, Any]]:
+    """Write everything but the ending, piece by piece."""
+    for part in _pieces_of_thoughts(answer):
+        yield _candidate([part], (), answer)
+    for piece in answer.pieces or ():
+        yield _candidate([{"text": piece}], (piece,), answer)
+    for part in _calls(answer):
+        yield _candidate([part], (), answer)
 
 
 def _thoughts(answer: Answer) -> list[_Part]:
@@ -102,13 +108,10 @@ def _call(call: Call, *, with_id: bool) -> _Part:
 
 
 def _candidate(
-    parts: Sequence[_Part], answer: Answer, pieces: Sequence[str] | None = None
+    parts: Sequence[_Part], pieces: Sequence[str], answer: Answer
 ) -> dict[str, Any]:
-    content: dict[str, Any] = {"role": "model"}
-    if parts:
-        content = {"parts": parts} | content
+    content = ({"parts": parts} if parts else {}) | {"role": "model"}
     candidate: dict[str, Any] = {"content": content}
-    pieces = (answer.pieces or ()) if pieces is None else pieces
     if answer.top_logprobs is not None and pieces:
         candidate["logprobsResult"] = _logprobs(pieces, answer.top_logprobs)
     return candidate
@@ -147,7 +150,7 @@ def _frame(
 
 
 def _usage(tokens: Tokens | None) -> dict[str, Any]:
-    """Write the counts that are not zero: the vendor's encoder leaves the others out."""
+    """Write the counts; the vendor's encoder leaves those out that are zero."""
     if tokens is None:
         return {}
     counts = {

@@ -53,8 +53,8 @@ class GenerationConfig(JSONForm):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_k: Annotated[Int32, Field(ge=1)] | None = None
     seed: Int32 | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, lt=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, lt=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     response_logprobs: bool = False
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     thinking_config: ThinkingConfig | None = None
