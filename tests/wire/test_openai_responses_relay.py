@@ -83,8 +83,10 @@ def test_every_byte_passes_however_it_is_cut(end, draw):
 def test_content_is_not_parsed():
     relay = reader()
     relay.feed(DELTA)
-    broken = DELTA.replace(b"}", b"")
+    broken = DELTA.replace(b'":', b'"')
     assert relay.feed(broken) == [Passage(broken, has_content=True)]
+    with pytest.raises(WireError):
+        relay.feed(DELTA.replace(b"}", b""))
 
 
 def test_a_text_may_speak_of_other_events():

@@ -1,0 +1,77 @@
+"""Streams that break off: programs hear of it, and nothing looks complete."""
+
+import anthropic
+import openai
+import pytest
+
+from tests.clients.program import Program, model_at
+from tests.clients.words import CHAT, DIALECTS, MESSAGES
+
+pytestmark = pytest.mark.integration
+
+PROVIDERS = ("openai", "anthropic", "gemini", "bedrock")
+FAULTS = (
+    "fault-cut",
+    "fault-no-finish",
+    "fault-malformed",
+    "fault-mid-stream-error",
+    "fault-invalid-utf8",
+)
+EVERYWHERE = pytest.mark.parametrize(
+    ("dialect", "provider"),
+    [(dialect, provider) for dialect in DIALECTS for provider in PROVIDERS],
+)
+# What ends a stream that is whole.
+ENDS = (b"[DONE]", b"message_stop", b"response.completed", b"response.incomplete")
+ADDRESSES = {CHAT: "/v1/chat/completions", MESSAGES: "/v1/messages"}
+
+
+def hear(program: Program, model: str) -> str:
+    """Listens to a stream, and says how the SDK made its end known."""
+    fields = program.says("Hello there")
+    fields["model"] = model_at(program.provider, model)
+    try:
+        told = program.stream(fields)
+    except (openai.APIError, anthropic.APIError) as error:
+        # If nothing of the answer has come before, it is an error from the beginning.
+        assert program.wiretap.status in (200, 502, 504)
+        return type(error).__name__
+    except AssertionError as error:
+        # Responses have an event of their own for it, at which the SDK does not raise.
+        assert "response.failed" in str(error)
+        return "response.failed"
+    raise AssertionError(f"it looked complete: {told}")
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("model", FAULTS)
+def test_a_broken_stream_is_an_error(program, dialect, provider, model):
+    assert hear(program(dialect, provider), model)
+
+
+@EVERYWHERE
+def test_a_stalled_stream_is_an_error(
+    program_at, impatient, dialect, provider
+):
+    assert hear(program_at(impatient, dialect, provider), "fault-stalled")
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("model", FAULTS)
+def test_a_broken_stream_has_no_good_end(raw, program, dialect, provider, model):
+    fields = program(dialect, provider).says("Hello there")
+    fields |= {"model": model_at(provider, model), "stream": True}
+    path = ADDRESSES.get(dialect, "/v1/responses")
+    answer = raw(path, fields)
+    assert answer.status_code in (200, 502)
+    assert not any(end in answer.content for end in ENDS)
+    assert b'"error":' in answer.content.rpartition(b"data: ")[2]
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("model", ["noisy-stream", "split-bytes"])
+def test_a_stream_that_is_only_odd_is_whole(program, dialect, provider, model):
+    asking = program(dialect, provider)
+    fields = asking.says("Hello there")
+    fields["model"] = model_at(provider, model)
+    assert asking.stream(fields).text == 'The sandbox read: "Hello there"'
