@@ -25,7 +25,14 @@ PACKAGE = ROOT / "src" / "llm_proxy"
 ADDRESS = "http://127.0.0.1:8000"
 TOKEN = "a-token-for-the-examples"  # pragma: allowlist secret
 
-EXAMPLES = ("README.md", "docs/api.md", "docs/examples.md", "docs/development.md")
+EXAMPLES = (
+    "README.md",
+    "docs/api.md",
+    "docs/clients.md",
+    "docs/development.md",
+    "docs/examples.md",
+    "docs/v1.md",
+)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = {
     "sh": [shutil.which("sh"), "-c"],
@@ -86,7 +93,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def masked(text: str) -> str:
     """An answer without what differs with the call and the wording of templates."""
-    text = re.sub(r"req_[0-9a-f]{32}", "req_", text)
+    text = re.sub(r"(req_|chatcmpl-|msg_|resp_)[0-9a-f]{24,32}", r"\1", text)
     return re.sub(r'("(?:processing_time|input_tokens)": ?)[0-9.e-]+', r"\g<1>0", text)
 
 

@@ -4,6 +4,7 @@
 importing this module reads nothing and starts nothing.
 """
 
+import asyncio
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -192,10 +193,13 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         pii_redaction=settings.pii_redaction_enabled,
         prompt_guard=settings.prompt_guard_mode,
     )
+    # It reads the price catalogue, for which no request should have to wait.
+    listing = asyncio.create_task(asyncio.to_thread(app.state.catalog.listed))
     try:
         yield
     finally:
         app.state.draining = True
+        await listing
         await app.state.background.aclose()
         await app.state.providers.aclose()
         log.info("stopped")

@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     rate_limit: Count = 60
     """Requests per minute and client."""
     rate_limit_chat: Count | None = None
-    """A stricter limit for `/chat`, per minute and client."""
+    """A stricter limit for `/chat` and `/v1`, per minute and client."""
     rate_limit_webhook: Count | None = None
     """A stricter limit for `/webhook`, per minute and client."""
     rate_limit_health: Count = 600

@@ -42,6 +42,11 @@ EXCEPTIONS: Mapping[str, Exceptions] = {
     ),
     "one_call": {"gemini": "left out", "bedrock": "left out"},
     "remote_image": {"bedrock": "refused"},
+    # Chat has no place for the signatures that a Claude wants to see again.
+    "thinking_sent_back": {
+        (CHAT, "anthropic"): "left out",
+        (CHAT, "bedrock"): "left out",
+    },
     "unknown_field": dict.fromkeys(PROVIDERS, "left out"),
 }
 

@@ -17,6 +17,8 @@ _INCIDENTAL = frozenset(
         *("index", "parsed", "parsed_arguments", "parsed_output"),
     )
 )
+# Proofs of which every answer has its own.
+_PROOFS = frozenset(("signature", "thought_signature", "encrypted_content"))
 # What a model can do is told from its name where one provider has several vendors'.
 _FAMILIES = {"gemini": "gemini-3-flash.", "bedrock": "anthropic.claude-sonnet-4-5."}
 
@@ -163,7 +165,7 @@ def essence(value: Any) -> Any:
     """What an SDK's object says, without what is incidental, empty or missing."""
     if isinstance(value, Mapping):
         said = {
-            name: json.loads(inner) if name == "arguments" and inner else essence(inner)
+            name: essence_of(name, inner)
             for name, inner in value.items()
             if name not in _INCIDENTAL
         }
@@ -173,3 +175,10 @@ def essence(value: Any) -> Any:
     if isinstance(value, list):
         return [essence(inner) for inner in value]
     return value
+
+
+def essence_of(name: str, value: Any) -> Any:
+    """The same of one field: JSON in any spelling, and that there is a proof."""
+    if name == "arguments" and value:
+        return json.loads(value)
+    return bool(value) or None if name in _PROOFS else essence(value)

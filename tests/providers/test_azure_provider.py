@@ -7,6 +7,7 @@ import pytest
 
 from llm_proxy.errors import LLMContentFilteredError
 from llm_proxy.providers.azure_provider import AzureProvider, find_api
+from llm_proxy.providers.base import Errand
 from llm_proxy.providers.connection import Connection
 from llm_proxy.transport import UpstreamClient
 from llm_proxy.types import ChatRequest, said
@@ -37,7 +38,7 @@ FILTERED = {
 }
 
 
-def make_provider(dialect, status=200, answer=ANSWER):
+def make_provider(dialect, status=200, answer=ANSWER, dialects=()):
     sent = []
 
     def handle(request):
@@ -48,6 +49,7 @@ def make_provider(dialect, status=200, answer=ANSWER):
         name="azure",
         dialect=dialect,
         client=UpstreamClient(httpx.MockTransport(handle)),
+        relays={each.name: each for each in dialects},
         base_url=ENDPOINT,
         api_key="a-key",
         key_name="AZURE_OPENAI_API_KEY",
@@ -75,6 +77,16 @@ async def test_both_apis_have_their_address_and_the_key(dialect, path):
     assert sent[0].headers["api-key"] == "a-key"
     assert "authorization" not in sent[0].headers
     assert json.loads(sent[0].content)["model"] == "my deployment"
+
+
+async def test_the_dated_api_has_all_endpoints_below_the_deployment():
+    dialect = AzureChat(api_version="2024-10-21")
+    provider, sent = make_provider(dialect, answer={"data": []}, dialects=(dialect,))
+    errand = Errand("/embeddings", lambda model: b"{}")
+    assert [batch async for batch in provider.forward(errand)][-1][0].has_content
+
+    path = b"/openai/deployments/my%20deployment/embeddings?api-version=2024-10-21"
+    assert sent[0].url.raw_path == path
 
 
 def test_the_dated_dialect_is_openais_with_the_newer_bound():

@@ -1,3 +1,4 @@
+import orjson
 import pytest
 from hypothesis import given
 from tests.wire import strategies as canonical
@@ -5,6 +6,7 @@ from tests.wire import strategies as canonical
 from llm_proxy.errors import InvalidInputError, UnsupportedFeatureError
 from llm_proxy.types import (
     ChatRequest,
+    ChatResponse,
     Media,
     Message,
     Reasoning,
@@ -15,9 +17,11 @@ from llm_proxy.types import (
     ToolCall,
     ToolChoice,
     ToolResult,
+    Usage,
     said,
 )
 from llm_proxy.wire.openai_responses import OpenAIResponsesSurface
+from llm_proxy.wire.surface import Asked
 
 SURFACE = OpenAIResponsesSurface()
 HELLO = {"model": "m", "input": "Hello"}
@@ -397,7 +401,7 @@ def test_the_field_that_is_wrong_is_named(fields, field):
 HOSTED = [
     *("web_search", "web_search_preview", "file_search", "code_interpreter", "mcp"),
     *("image_generation", "local_shell", "computer_use_preview", "shell"),
-    *("apply_patch", "namespace", "tool_search"),
+    *("apply_patch", "tool_search"),
 ]
 
 
@@ -521,3 +525,45 @@ def test_what_no_upstream_understands_is_refused(fields, field):
     with pytest.raises(InvalidInputError) as caught:
         SURFACE.check_request(fields)
     assert field_at_fault(caught) == field
+
+
+GROUP = {
+    "type": "namespace",
+    "name": "crm",
+    "description": "Customers.",
+    "tools": [
+        {"type": "function", "name": "find", "parameters": {"type": "object"}},
+        {"type": "custom", "name": "note"},
+    ],
+}
+
+
+def test_tools_of_a_namespace_are_named_after_it():
+    call = {
+        "type": "function_call",
+        "call_id": "c1",
+        "namespace": "crm",
+        "name": "find",
+        "arguments": "{}",
+    }
+    asked = {"model": "m", "input": [call], "tools": [GROUP]}
+    request = OpenAIResponsesSurface().decode_request(asked)
+    assert [tool.name for tool in request.tools] == ["crm__ns__find", "crm__ns__note"]
+    assert request.messages[0].content[0].name == "crm__ns__find"
+
+
+def test_calls_come_back_to_their_namespace():
+    parts = (
+        ToolCall("c1", "crm__ns__find", "{}"),
+        ToolCall("c2", "crm__ns__note", '{"input": "hi"}'),
+    )
+    response = ChatResponse(parts, "m", "tool_calls", Usage())
+    asked = Asked("1", 0, "m", {"model": "m", "input": "Hi", "tools": [GROUP]})
+    body = OpenAIResponsesSurface().encode_response(response, asked)
+    found, noted = orjson.loads(body)["output"]
+    assert (found["namespace"], found["name"]) == ("crm", "find")
+    assert (noted["namespace"], noted["type"], noted["input"]) == (
+        "crm",
+        "custom_tool_call",
+        "hi",
+    )

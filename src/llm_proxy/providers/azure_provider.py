@@ -1,11 +1,13 @@
 """Azure OpenAI."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
+from llm_proxy.providers.base import Errand
 from llm_proxy.providers.connection import Connection
 from llm_proxy.providers.http_provider import HTTPProvider
+from llm_proxy.wire import Passage
 from llm_proxy.wire.azure import AzureChat
 
 # What people copy from the portal goes too far, or not far enough.
@@ -28,6 +30,13 @@ class AzureProvider(HTTPProvider):
         dated = isinstance(connection.dialect, AzureChat)
         base_url = find_api(connection.base_url, dated=dated)
         super().__init__(model, replace(connection, base_url=base_url))
+
+    def forward(self, errand: Errand) -> AsyncGenerator[Sequence[Passage], None]:
+        """Ask an endpoint besides chat; see `LLMProvider.forward`."""
+        dialect = self._connection.dialect
+        if isinstance(dialect, AzureChat):
+            errand = replace(errand, path=dialect.place(self.model, errand.path))
+        return super().forward(errand)
 
     @staticmethod
     def key_headers(api_key: str | None) -> Mapping[str, str]:

@@ -31,5 +31,17 @@ class AzureChat(OpenAIChat):
         Returns:
             The path below ``/openai``, with the version of the API.
         """
+        return self.place(model, "/chat/completions")
+
+    def place(self, model: str, path: str) -> str:
+        """Say where an endpoint is.
+
+        Args:
+            model: The name of the deployment.
+            path: The endpoint, such as ``/embeddings``.
+
+        Returns:
+            The path below ``/openai``, with the version of the API.
+        """
         deployment, version = quote(model, safe=""), quote(self.api_version, safe="")
-        return f"/deployments/{deployment}/chat/completions?api-version={version}"
+        return f"/deployments/{deployment}{path}?api-version={version}"

@@ -14,7 +14,7 @@ from llm_proxy.api.v1.conversation import PassageWriter
 from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.keeping import Keeper
 from llm_proxy.api.v1.surfaces import RESPONSES
-from llm_proxy.errors import APIError
+from llm_proxy.errors import APIError, UnsupportedFeatureError
 from llm_proxy.exchange import Call, LiveAnswer
 from llm_proxy.gateway import Gateway
 from llm_proxy.routing import Catalog
@@ -36,6 +36,10 @@ async def create_response(request: Request) -> Response:
     gateway: Gateway = request.app.state.gateway
     in_background = inquiry.asked.fields.get("background") is True
     if in_background and not keeper.is_native(route.targets[0]):
+        if inquiry.stream:
+            raise UnsupportedFeatureError(
+                "Background responses of this model cannot be streamed"
+            )
         background: Background = request.app.state.background
         return _json(background.start(call, inquiry, keeper.keep))
     async with Connected(request.receive):
@@ -44,7 +48,8 @@ async def create_response(request: Request) -> Response:
             writer = _ResponseWriter(live, inquiry, keeper)
             return EventStream(live, writer, live.first[0].headers)
         reply = await gateway.relay(call, inquiry)
-    keeper.keep(orjson.loads(reply.answer.data), reply.target)
+    if keeper.wanted:
+        keeper.keep(orjson.loads(reply.answer.data), reply.target)
     response = Response(reply.answer.data, media_type="application/json")
     response.raw_headers += reply.answer.headers
     return response

@@ -78,9 +78,9 @@ def write_error_event(error: APIError, request_id: str) -> bytes:
 def _status(error: APIError) -> int:
     if isinstance(error, LLMUnavailableError) and error.upstream_status == _OVERLOADED:
         return _OVERLOADED
-    for kind in type(error).__mro__:
-        if kind in _STATUSES:
-            return _STATUSES[kind]
+    for kind, status in _STATUSES.items():
+        if isinstance(error, kind):
+            return status
     return error.status
 
 

@@ -17,15 +17,12 @@ from llm_proxy.errors import (
     LLMCredentialsError,
     LLMQuotaExhaustedError,
     LLMRateLimitedError,
-    MalformedJSONError,
     MethodNotAllowedError,
     NotFoundError,
     PayloadTooLargeError,
     PromptInjectionError,
     PromptTooLongError,
     RateLimitExceeded,
-    RequestRejectedError,
-    UnknownModelError,
     UnsupportedFeatureError,
     UnsupportedMediaTypeError,
     UnsupportedModelError,
@@ -43,15 +40,13 @@ class _Words(NamedTuple):
 
 
 _INVALID = "invalid_request_error"
+# The first one that fits counts, so what is special stands before what is general.
 _WORDS: Mapping[type[APIError], _Words] = {
-    InvalidInputError: _Words(_INVALID, None),
-    MalformedJSONError: _Words(_INVALID, None),
-    RequestRejectedError: _Words(_INVALID, None),
     PromptInjectionError: _Words(_INVALID, "prompt_injection", param="messages"),
     PromptTooLongError: _Words(_INVALID, "context_length_exceeded", param="messages"),
     UnsupportedFeatureError: _Words(_INVALID, "unsupported_feature"),
     UnsupportedModelError: _Words(_INVALID, "model_not_found", 404, "model"),
-    UnknownModelError: _Words(_INVALID, "model_not_found", 404, "model"),
+    InvalidInputError: _Words(_INVALID, None),
     AuthenticationError: _Words(_INVALID, "invalid_api_key"),
     NotFoundError: _Words(_INVALID, "not_found"),
     MethodNotAllowedError: _Words(_INVALID, "method_not_allowed"),
@@ -104,9 +99,9 @@ def error_event(error: APIError, request_id: str) -> bytes:
 
 
 def _words(error: APIError) -> _Words:
-    for kind in type(error).__mro__:
-        if kind in _WORDS:
-            return _WORDS[kind]
+    for kind, words in _WORDS.items():
+        if isinstance(error, kind):
+            return words
     return _Words("server_error", error.code.lower())
 
 

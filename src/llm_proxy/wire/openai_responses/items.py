@@ -11,7 +11,7 @@ from llm_proxy.types import ChatResponse, Text, Thinking, ToolCall
 from llm_proxy.wire.free_text import read_free_text
 from llm_proxy.wire.openai_responses.finish import write_status
 from llm_proxy.wire.openai_responses.thoughts import seal, seal_call, write_summary
-from llm_proxy.wire.openai_responses.tools import custom_tool_names
+from llm_proxy.wire.openai_responses.tools import custom_tool_names, split_name
 from llm_proxy.wire.surface import Asked
 
 
@@ -83,14 +83,16 @@ def call_item(serial: str, call: ToolCall, status: str) -> dict[str, Any]:
     kind, prefix, arguments = "function_call", "fc", "arguments"
     if call.custom:
         kind, prefix, arguments = "custom_tool_call", "ctc", "input"
-    return {
+    namespace, name = split_name(call.name)
+    item = {
         "id": f"{prefix}_{serial}",
         "type": kind,
         "status": status,
         "call_id": call.id,
-        "name": call.name,
+        "name": name,
         arguments: call.arguments,
     }
+    return item | {"namespace": namespace} if namespace else item
 
 
 def reasoning_item(serial: str, text: str, encrypted: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Source: the OpenAI API reference, "Responses", ``tools`` and ``tool_choice``. Un
 chat completions this API is strict about arguments unless it is told not to be.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llm_proxy.types import Tool, ToolChoice
@@ -21,6 +21,8 @@ from llm_proxy.wire.openai_chat.fields import (
 from llm_proxy.wire.openai_responses.content import name_type
 
 _OWN_TOOLS = ("function", "custom")
+# Other vendors have no groups of tools, so the group becomes a part of the name.
+_OF_NAMESPACE = "__ns__"
 
 
 def read_tools(fields: Mapping[str, Any]) -> tuple[Tool, ...]:
@@ -41,17 +43,57 @@ def read_tools(fields: Mapping[str, Any]) -> tuple[Tool, ...]:
         return ()
     return tuple(
         [
-            _read_tool(take_object(tool, f"tools.{index}"), f"tools.{index}")
-            for index, tool in enumerate(take_list(tools, "tools"))
+            _read_tool(tool, field, namespace)
+            for tool, field, namespace in _ungrouped(tools)
         ]
     )
 
 
-def _read_tool(tool: dict[str, Any], field: str) -> Tool:
+def _ungrouped(tools: object) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """List all tools with their places and their namespaces."""
+    for index, value in enumerate(take_list(tools, "tools")):
+        field = f"tools.{index}"
+        tool = take_object(value, field)
+        if tool.get("type") != "namespace":
+            yield tool, field, ""
+            continue
+        namespace = take_text(tool.get("name"), f"{field}.name")
+        for inner, value in enumerate(take_list(tool.get("tools"), f"{field}.tools")):
+            place = f"{field}.tools.{inner}"
+            yield take_object(value, place), place, namespace
+
+
+def join_name(namespace: str, name: str) -> str:
+    """Name a tool of a namespace where there are none.
+
+    Args:
+        namespace: The namespace; empty if it is in none.
+        name: Its name.
+
+    Returns:
+        A name of which `split_name` makes both again.
+    """
+    return f"{namespace}{_OF_NAMESPACE}{name}" if namespace else name
+
+
+def split_name(joined: str) -> tuple[str, str]:
+    """Take apart what `join_name` has joined.
+
+    Args:
+        joined: A name that a model was told.
+
+    Returns:
+        The namespace, empty if it is in none, and the name.
+    """
+    namespace, found, name = joined.partition(_OF_NAMESPACE)
+    return (namespace, name) if found else ("", joined)
+
+
+def _read_tool(tool: dict[str, Any], field: str, namespace: str) -> Tool:
     kind = name_type(tool.get("type"), f"{field}.type")
     if kind not in _OWN_TOOLS:
         raise unsupported(f"{field}.type", f"tools of type {kind}")
-    name = take_text(tool.get("name"), f"{field}.name")
+    name = join_name(namespace, take_text(tool.get("name"), f"{field}.name"))
     description = take_optional_text(tool.get("description"), f"{field}.description")
     if kind == "custom":
         grammar = _read_grammar(tool.get("format"), f"{field}.format")
@@ -86,8 +128,13 @@ def custom_tool_names(fields: Mapping[str, Any]) -> frozenset[str]:
     Returns:
         Their names.
     """
-    tools = fields.get("tools") or ()
-    return frozenset([tool["name"] for tool in tools if tool["type"] == "custom"])
+    return frozenset(
+        [
+            join_name(namespace, tool["name"])
+            for tool, _, namespace in _ungrouped(fields.get("tools") or [])
+            if tool["type"] == "custom"
+        ]
+    )
 
 
 def read_tool_choice(

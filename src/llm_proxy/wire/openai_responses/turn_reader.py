@@ -33,6 +33,7 @@ from llm_proxy.wire.openai_responses.thoughts import (
     read_summary,
     unseal,
 )
+from llm_proxy.wire.openai_responses.tools import join_name
 
 _ROLES: Mapping[str, Role] = {
     "user": "user",
@@ -148,7 +149,10 @@ def _read_call(turns: _Turns, item: dict[str, Any], field: str) -> None:
     arguments = "input" if custom else "arguments"
     call = ToolCall(
         take_text(item.get("call_id"), f"{field}.call_id"),
-        take_text(item.get("name"), f"{field}.name"),
+        join_name(
+            take_optional_text(item.get("namespace"), f"{field}.namespace"),
+            take_text(item.get("name"), f"{field}.name"),
+        ),
         take_text(item.get(arguments), f"{field}.{arguments}"),
         custom=custom,
     )

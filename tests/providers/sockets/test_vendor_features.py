@@ -2,33 +2,19 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from llm_proxy.errors import (
-    APIError,
-    LLMBadResponseError,
-    LLMConnectionLostError,
-    LLMContentFilteredError,
-    LLMCredentialsError,
-    LLMRateLimitedError,
-    LLMStreamBrokenError,
-    LLMTimeoutError,
-    LLMUnavailableError,
-    PromptTooLongError,
-    RequestRejectedError,
-    UnsupportedModelError,
-)
 from llm_proxy.providers import LLMProvider
-from llm_proxy.providers.loopback import SandboxServer
-from llm_proxy.providers.sandbox import MODELS
 from llm_proxy.types import (
     ChatRequest,
     ChatResponse,
+    Chunk,
     Media,
     Message,
+    Part,
     Reasoning,
     ResponseFormat,
     Text,
@@ -39,6 +25,7 @@ from llm_proxy.types import (
     ToolResult,
     said,
 )
+from llm_proxy.wire import Asked, Inquiry
 from llm_proxy.wire.gathering import gather
 
 pytestmark = pytest.mark.integration
@@ -52,74 +39,76 @@ SCHEMA = {
 }
 LOOK = Tool("look", "Looks.", SCHEMA)
 PIXEL = base64.b64encode(b"a pixel").decode()
-MIB = 2**20
 
-# Where each API is below the sandbox, and what else it takes to get there.
-SETTINGS = {
-    "gemini": ("gemini_base_url", "/v1beta", {"gemini_api_key": "any"}),
-    "bedrock": ("bedrock_base_url", "", {"aws_bearer_token_bedrock": "any"}),
-    "azure": ("azure_openai_endpoint", "", {"azure_openai_api_key": "any"}),
-    "azure-dated": (
-        "azure_openai_endpoint",
-        "",
-        {"azure_openai_api_key": "any", "azure_openai_api_version": "2024-10-21"},
-    ),
-}
-# The sandbox's models, by ids that tell the providers what they can do.
-GEMINI_2 = ("gemini", "gemini-2.5-flash.{}")
-GEMINI_3 = ("gemini", "gemini-3-pro-preview.{}")
-CLAUDE = ("bedrock", "us.anthropic.claude-sonnet-4-5.{}")
-NOVA = ("bedrock", "amazon.nova-pro.{}")
-AZURE = ("azure", "{}")
-DATED = ("azure-dated", "{}")
-ALL = [GEMINI_2, GEMINI_3, CLAUDE, NOVA, AZURE, DATED]
-EVERY = pytest.mark.parametrize("upstream", ALL, ids=lambda each: "/".join(each))
-THINKING = pytest.mark.parametrize(
-    "upstream", [GEMINI_2, GEMINI_3, CLAUDE], ids=lambda each: "/".join(each)
-)
-
-Call = Callable[[LLMProvider, ChatRequest], Awaitable[ChatResponse]]
+GEMINI_2 = "gemini/gemini-2.5-flash"
+GEMINI_3 = "gemini/gemini-3-pro-preview"
+CLAUDE = "bedrock/us.anthropic.claude-sonnet-4-5"
+NOVA = "bedrock/amazon.nova-pro"
+AZURES = ("azure", "azure-dated")
 
 
-@pytest.fixture
-async def sandbox() -> AsyncIterator[SandboxServer]:
-    server = SandboxServer()
-    await server.start()
-    yield server
-    await server.close()
+def among(*upstreams: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("upstream", upstreams)
 
 
-@pytest.fixture
-def provider_at(make_factory, sandbox) -> Callable[..., Awaitable[LLMProvider]]:
-    """Makes a provider for one of the sandbox's models."""
-
-    async def provider_at(
-        upstream: tuple[str, str], model: str = "sandbox", **overrides: object
-    ) -> LLMProvider:
-        vendor, model_id = upstream
-        name, path, more = SETTINGS[vendor]
-        root = (await sandbox.start()).removesuffix("/v1")
-        factory = make_factory(**{name: root + path}, **more, **overrides)
-        provider = vendor.partition("-")[0]
-        return factory.get_provider(provider, model_id.format(model))
-
-    return provider_at
+GEMINIS = (GEMINI_2, GEMINI_3)
+EVERY = among(*GEMINIS, CLAUDE, NOVA, *AZURES)
+THINKING = among(*GEMINIS, CLAUDE)
 
 
-async def complete(provider: LLMProvider, request: ChatRequest) -> ChatResponse:
-    return await provider.complete(request)
+class Canonical:
+    """A surface whose callers speak no dialect: they see what providers make."""
+
+    name = "canonical"
+
+    def __init__(self, request: ChatRequest) -> None:
+        self.request = request
+        self.chunks: list[Chunk] = []
+        self.answer: ChatResponse | None = None
+
+    def decode_request(self, fields: object) -> ChatRequest:
+        return self.request
+
+    def encode_response(self, response: ChatResponse, asked: Asked) -> bytes:
+        self.answer = response
+        return b"{}"
+
+    def stream_encoder(self, asked: Asked) -> "Canonical":
+        return self
+
+    def feed(self, chunks: Sequence[Chunk]) -> bytes:
+        self.chunks += chunks
+        return b"data: {}\n\n"
+
+    def close(self) -> bytes:
+        self.answer = gather(self.chunks)
+        return b"data: [DONE]\n\n"
 
 
-async def stream(provider: LLMProvider, request: ChatRequest) -> ChatResponse:
-    batches = [batch async for batch in provider.stream(request)]
-    return gather([chunk for batch in batches for chunk in batch])
+async def whole(provider: LLMProvider, request: ChatRequest) -> ChatResponse:
+    surface = Canonical(request)
+    await provider.relay(Inquiry(surface, b"", Asked("", 0, "", {}), stream=False))
+    return surface.answer
 
 
-EITHER_WAY = pytest.mark.parametrize("call", [complete, stream])
+async def streamed(provider: LLMProvider, request: ChatRequest) -> ChatResponse:
+    surface = Canonical(request)
+    inquiry = Inquiry(surface, b"", Asked("", 0, "", {}), stream=True)
+    async for _ in provider.relay_stream(inquiry):
+        pass
+    return surface.answer
+
+
+EITHER_WAY = pytest.mark.parametrize("call", [whole, streamed])
 
 
 def asking(text: str, **more: object) -> ChatRequest:
     return replace(QUESTION, messages=(said("user", text),), **more)
+
+
+def go_on(request: ChatRequest, answer: ChatResponse, *said: Part) -> ChatRequest:
+    turns = Message("assistant", answer.parts), Message("user", said)
+    return replace(request, messages=(*request.messages, *turns))
 
 
 @EVERY
@@ -169,12 +158,7 @@ async def test_a_tool_and_its_result(provider_at, upstream, call):
         {"city": "Oslo"},
     )
     result = ToolResult(tool_call.id, (Text("It rains."),))
-    messages = (
-        *request.messages,
-        Message("assistant", answer.parts),
-        Message("user", (result,)),
-    )
-    answer = await call(provider, replace(request, messages=messages))
+    answer = await call(provider, go_on(request, answer, result))
     assert answer.text == 'The tool look answered: "It rains."'
 
 
@@ -190,18 +174,13 @@ async def test_several_calls_and_a_long_conversation(provider_at, upstream, call
         assert [each.name for each in calls] == ["look", "listen"]
         assert len({each.id for each in calls}) == 2
         results = [ToolResult(each.id, (Text("Done."),)) for each in calls]
-        messages = (
-            *request.messages,
-            Message("assistant", answer.parts),
-            Message("user", (*results,)),
-        )
-        answer = await call(provider, replace(request, messages=messages))
+        request = go_on(request, answer, *results)
+        answer = await call(provider, request)
         assert answer.text.count('answered: "Done."') == 2
-        messages += (Message("assistant", answer.parts), request.messages[0])
-        request = replace(request, messages=messages)
+        request = go_on(request, answer, Text("Use tools parallel."))
 
 
-@pytest.mark.parametrize("upstream", [GEMINI_2, GEMINI_3, CLAUDE, NOVA])
+@among(*GEMINIS, CLAUDE, NOVA)
 async def test_calls_that_another_model_has_made(provider_at, upstream):
     messages = (
         said("user", "Please look."),
@@ -209,7 +188,7 @@ async def test_calls_that_another_model_has_made(provider_at, upstream):
         Message("user", (ToolResult("call/1", (Text("Sun."),), is_error=True),)),
     )
     request = replace(QUESTION, messages=messages, tools=(LOOK,))
-    answer = await (await provider_at(upstream)).complete(request)
+    answer = await whole(await provider_at(upstream), request)
     assert answer.text == 'The tool look answered: "Sun."'
 
 
@@ -218,14 +197,14 @@ async def test_calls_that_another_model_has_made(provider_at, upstream):
 async def test_a_call_can_be_demanded(provider_at, upstream, mode):
     choice = ToolChoice(mode, "look" if mode == "named" else "")
     request = replace(QUESTION, tools=(LOOK,), tool_choice=choice)
-    answer = await (await provider_at(upstream)).complete(request)
+    answer = await whole(await provider_at(upstream), request)
     assert answer.finish_reason == "tool_calls"
 
 
 @EVERY
 async def test_a_call_can_be_forbidden(provider_at, upstream):
     request = asking("call", tools=(LOOK,), tool_choice=ToolChoice("none"))
-    answer = await (await provider_at(upstream)).complete(request)
+    answer = await whole(await provider_at(upstream), request)
     assert answer.text == 'The sandbox read: "call"'
 
 
@@ -238,7 +217,7 @@ async def test_images(provider_at, upstream, call):
     assert "It saw 1 image (image/png)." in answer.text
 
 
-@pytest.mark.parametrize("upstream", [GEMINI_2, GEMINI_3, CLAUDE, NOVA])
+@among(*GEMINIS, CLAUDE, NOVA)
 async def test_documents(provider_at, upstream):
     parts = (
         Text("Read these."),
@@ -246,24 +225,19 @@ async def test_documents(provider_at, upstream):
         Media("document", "application/pdf", data=PIXEL, name="a_b.pdf"),
     )
     request = replace(QUESTION, messages=(Message("user", parts),))
-    answer = await (await provider_at(upstream)).complete(request)
+    answer = await whole(await provider_at(upstream), request)
     assert "It saw 2 documents (application/pdf)." in answer.text
 
 
-async def test_an_image_as_the_result_of_a_tool(provider_at):
-    for upstream in (GEMINI_3, CLAUDE, NOVA):
-        provider = await provider_at(upstream)
-        request = asking("look", tools=(LOOK,))
-        answer = await provider.complete(request)
-        content = (Text("Here."), Media("image", "image/png", data=PIXEL))
-        (tool_call,) = answer.parts
-        messages = (
-            *request.messages,
-            Message("assistant", answer.parts),
-            Message("user", (ToolResult(tool_call.id, content),)),
-        )
-        answer = await provider.complete(replace(request, messages=messages))
-        assert "It saw 1 image (image/png)." in answer.text
+@among(GEMINI_3, CLAUDE, NOVA)
+async def test_an_image_as_the_result_of_a_tool(provider_at, upstream):
+    provider = await provider_at(upstream)
+    request = asking("look", tools=(LOOK,))
+    answer = await whole(provider, request)
+    content = (Text("Here."), Media("image", "image/png", data=PIXEL))
+    request = go_on(request, answer, ToolResult(answer.parts[0].id, content))
+    answer = await whole(provider, request)
+    assert "It saw 1 image (image/png)." in answer.text
 
 
 @EVERY
@@ -274,10 +248,10 @@ async def test_schemas(provider_at, upstream, call):
     assert json.loads(answer.text) == {"city": "Oslo"}
 
 
-@pytest.mark.parametrize("upstream", [GEMINI_2, GEMINI_3, AZURE, DATED])
+@among(*GEMINIS, *AZURES)
 async def test_any_json_object(provider_at, upstream):
     request = asking("Some JSON, please.", response_format=ResponseFormat())
-    answer = await (await provider_at(upstream)).complete(request)
+    answer = await whole(await provider_at(upstream), request)
     assert json.loads(answer.text).keys() == {"answer"}
 
 
@@ -294,17 +268,10 @@ async def test_thoughts_and_what_follows_them(provider_at, upstream, call):
     assert answer.usage.output_tokens == 16
 
     # The thoughts are taken back, also with calls.
-    messages = (*request.messages, Message("assistant", answer.parts))
-    request = replace(request, messages=(*messages, said("user", "Now look.")))
+    request = go_on(request, answer, Text("Now look."))
     answer = await call(provider, request)
-    tool_call = answer.parts[-1]
-    assert isinstance(tool_call, ToolCall)
-    messages = (
-        *request.messages,
-        Message("assistant", answer.parts),
-        Message("user", (ToolResult(tool_call.id, (Text("Fog."),)),)),
-    )
-    answer = await call(provider, replace(request, messages=messages))
+    result = ToolResult(answer.parts[-1].id, (Text("Fog."),))
+    answer = await call(provider, go_on(request, answer, result))
     assert answer.text == 'The tool look answered: "Fog."'
 
 
@@ -323,25 +290,23 @@ async def test_encrypted_thoughts_are_taken_back(provider_at, call):
     provider = await provider_at(CLAUDE, "redacted-thinking")
     answer = await call(provider, QUESTION)
     assert answer.parts[0] == Thinking(encrypted=answer.parts[0].encrypted)
-    messages = (*QUESTION.messages, Message("assistant", answer.parts))
-    request = replace(QUESTION, messages=(*messages, said("user", "And now?")))
+    request = go_on(QUESTION, answer, Text("And now?"))
     assert (await call(provider, request)).text == 'The sandbox read: "And now?"'
 
 
-@EITHER_WAY
-async def test_thoughts_of_others_do_no_harm(provider_at, call):
-    foreign = Message("assistant", (Thinking("Hm.", "gemini:aGVsbG8="), Text("Yes.")))
+@pytest.mark.parametrize(
+    ("upstream", "signature"),
+    [(GEMINI_2, "c2ln"), (GEMINI_3, "c2ln"), (CLAUDE, "gemini:c2ln")],
+)
+async def test_thoughts_of_others_do_no_harm(provider_at, upstream, signature):
+    foreign = Message("assistant", (Thinking("Hm.", signature), Text("Yes.")))
     messages = (*QUESTION.messages, foreign, said("user", "And now?"))
-    for upstream in (GEMINI_2, GEMINI_3, CLAUDE, NOVA):
-        if upstream[0] == "gemini":
-            foreign = Message("assistant", (Thinking("Hm.", "c2ln"), Text("Yes.")))
-            messages = (*QUESTION.messages, foreign, said("user", "And now?"))
-        request = replace(QUESTION, messages=messages)
-        answer = await call(await provider_at(upstream), request)
-        assert answer.text == 'The sandbox read: "And now?"'
+    request = replace(QUESTION, messages=messages)
+    answer = await whole(await provider_at(upstream), request)
+    assert answer.text == 'The sandbox read: "And now?"'
 
 
-@pytest.mark.parametrize("upstream", [GEMINI_2, GEMINI_3, AZURE, DATED])
+@among(*GEMINIS, *AZURES)
 @EITHER_WAY
 async def test_log_probabilities(provider_at, upstream, call):
     answer = await call(await provider_at(upstream), replace(QUESTION, logprobs=2))
@@ -353,18 +318,18 @@ async def test_log_probabilities(provider_at, upstream, call):
 async def test_what_is_cached_is_told(provider_at):
     parts = (Text("One two three", cache="5m"), Text("four"))
     request = replace(QUESTION, messages=(Message("user", parts),))
-    usage = (await (await provider_at(CLAUDE)).complete(request)).usage
+    usage = (await whole(await provider_at(CLAUDE), request)).usage
     assert (usage.input_tokens, usage.cached_tokens) == (4, 3)
 
 
-@pytest.mark.parametrize("upstream", [CLAUDE, NOVA])
+@among(CLAUDE, NOVA)
 async def test_requests_can_be_signed(make_factory, sandbox, monkeypatch, upstream):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     root = (await sandbox.start()).removesuffix("/v1")
     factory = make_factory(bedrock_base_url=root)
-    provider = factory.get_provider("bedrock", upstream[1].format("sandbox"))
-    assert (await stream(provider, QUESTION)).finish_reason == "stop"
+    provider = factory.get_provider("bedrock", f"{upstream.partition('/')[2]}.sandbox")
+    assert (await streamed(provider, QUESTION)).finish_reason == "stop"
     headers = sandbox.app.state.requests[-1].headers
     assert headers["authorization"].startswith("AWS4-HMAC-SHA256 ")

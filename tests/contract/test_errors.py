@@ -1,0 +1,118 @@
+"""What providers make of errors, wherever upstreams report them."""
+
+import json
+
+import pytest
+
+from llm_proxy.errors import APIError, LLMAPIError
+from llm_proxy.types import ChatRequest, said
+from llm_proxy.wire import (
+    AnthropicSurface,
+    Asked,
+    Inquiry,
+    OpenAIChatSurface,
+    Surface,
+)
+from tests.contract.exchanges import Failure, contracts
+
+OPENAI, ANTHROPIC = OpenAIChatSurface(), AnthropicSurface()
+QUESTION = ChatRequest(messages=(said("user", "Hi"),))
+FIELDS = {
+    "model": "a-model",
+    "max_tokens": 9,
+    "messages": [{"role": "user", "content": "Hi"}],
+}
+
+
+def failures(*, stream: bool) -> list:
+    return [
+        pytest.param(failure, id=f"{contract.name}-{failure.name}")
+        for contract in contracts()
+        for failure in contract.failures
+        if stream or not failure.response.is_stream
+    ]
+
+
+def inquiry(surface: Surface, *, stream: bool) -> Inquiry:
+    fields = FIELDS | {"stream": stream}
+    asked = Asked("1", 1, "a-model", fields)
+    return Inquiry(surface, json.dumps(fields).encode(), asked, stream)
+
+
+def describe(error: APIError, key: str) -> dict:
+    """Writes an error as fixtures do: what programs and the router see of it."""
+    status, openai = OPENAI.encode_error(error, "req")
+    told = openai["error"]
+    described = {
+        "raises": type(error).__name__,
+        "status": error.status,
+        "openai": [status, told["type"], told["code"]],
+    }
+    status, anthropic = ANTHROPIC.encode_error(error, "req")
+    described["anthropic"] = [status, anthropic["error"]["type"]]
+    if isinstance(error, LLMAPIError) and error.transient:
+        described["transient"] = True
+    if error.retry_after_seconds is not None:
+        described["retry_after"] = error.retry_after_seconds
+    # The server has tried again already, or nothing would change.
+    assert error.should_retry is False
+    assert not key or key not in f"{error} {vars(error)} {openai} {anthropic}"
+    return described
+
+
+async def fail(provider, failure: Failure, call) -> str:
+    """Lets a call fail as expected, and gives the text that came before."""
+    said = ""
+    with pytest.raises(APIError) as caught:
+        async for text in call(provider):
+            said += text
+    expected = {
+        name: value for name, value in failure.expected.items() if name != "said"
+    }
+    assert describe(caught.value, failure.contract.key) == expected
+    return said
+
+
+async def complete(provider):
+    yield (await provider.complete(QUESTION)).text
+
+
+async def stream(provider):
+    async for chunks in provider.stream(QUESTION):
+        yield "".join(chunk.text for chunk in chunks)
+
+
+def relay(surface: Surface):
+    async def call(provider):
+        yield (await provider.relay(inquiry(surface, stream=False))).data.decode()
+
+    return call
+
+
+def relay_stream(surface: Surface):
+    async def call(provider):
+        async for passages in provider.relay_stream(inquiry(surface, stream=True)):
+            yield b"".join(passage.data for passage in passages).decode()
+
+    return call
+
+
+@pytest.mark.parametrize("failure", failures(stream=False))
+async def test_an_error_is_told_alike_to_everybody_who_does_not_stream(meet, failure):
+    provider, upstream = meet(failure.contract, failure.response)
+    calls = (complete, relay(OPENAI), relay(ANTHROPIC))
+    for call in calls:
+        assert await fail(provider, failure, call) == ""
+    assert len(upstream.asked) == len(calls)
+
+
+@pytest.mark.parametrize("piece", [None, 1])
+@pytest.mark.parametrize("failure", failures(stream=True))
+async def test_an_error_is_told_alike_to_everybody_who_streams(meet, failure, piece):
+    provider, upstream = meet(failure.contract, failure.response, piece)
+    expected = failure.expected.get("said", "")
+
+    assert await fail(provider, failure, stream) == expected
+    for surface in (OPENAI, ANTHROPIC):
+        assert expected in await fail(provider, failure, relay_stream(surface))
+    assert len(upstream.asked) == 3
