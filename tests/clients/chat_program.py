@@ -6,8 +6,7 @@ from typing import Any
 import openai
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-
-from tests.clients.program import Call, Fields, Program, Told, Tokens, essence
+from tests.clients.program import Call, Fields, Program, Tokens, Told, essence
 
 _LEFTOVERS = {"parsed": True, "tool_calls": {"__all__": {"index"}}}
 

@@ -8,13 +8,6 @@ import httpx2
 import pytest
 from anthropic import Anthropic
 from openai import OpenAI
-
-pytest.register_assert_rewrite(
-    *("tests.clients.features", "tests.clients.program"),
-    *("tests.clients.chat_program", "tests.clients.messages_program"),
-    "tests.clients.responses_program",
-)
-
 from tests.clients.chat_program import ChatProgram
 from tests.clients.messages_program import MessagesProgram
 from tests.clients.program import Program
@@ -61,8 +54,11 @@ def serve(log: Path, sandbox: Sandbox, **variables: str) -> Child:
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory) -> Iterator[Sandbox]:
     log = tmp_path_factory.mktemp("sandbox") / "log"
-    with Child(log, "llm_proxy.providers.sandbox", "--port", "0") as child:
-        yield Sandbox(child.url)
+    with (
+        Child(log, "llm_proxy.providers.sandbox", "--port", "0") as child,
+        httpx2.Client(base_url=child.url) as client,
+    ):
+        yield Sandbox(client)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,7 @@ from typing import Any
 
 import anthropic
 from anthropic.types import Message
-
-from tests.clients.program import Call, Fields, Program, Told, Tokens, essence
+from tests.clients.program import Call, Fields, Program, Tokens, Told, essence
 
 _MAX_TOKENS = 4096
 

@@ -31,6 +31,10 @@ class DroppedError(Exception):
     """The service answers, and names what it has left out."""
 
 
+class BrokenOffError(Exception):
+    """The stream has ended with an event that says so, at which no SDK raises."""
+
+
 class Call(NamedTuple):
     """A tool call; the arguments are JSON, or the text of a custom tool."""
 

@@ -6,8 +6,15 @@ from typing import Any
 
 import openai
 from openai.types.responses import Response
-
-from tests.clients.program import Call, Fields, Program, Told, Tokens, essence
+from tests.clients.program import (
+    BrokenOffError,
+    Call,
+    Fields,
+    Program,
+    Tokens,
+    Told,
+    essence,
+)
 
 _ENDS = ("response.completed", "response.incomplete")
 # Which part of an item the deltas of an event add to.
@@ -43,6 +50,8 @@ class ResponsesProgram(Program):
                 if event.type in _ENDS:
                     response = event.response
         assert kinds[:2] == ["response.created", "response.in_progress"]
+        if kinds[-1] == "response.failed":
+            raise BrokenOffError
         assert kinds[-1] in _ENDS
         assert numbers == list(range(len(numbers)))
         assert {key: text for key, text in heard.items() if text} == _said(response)

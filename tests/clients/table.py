@@ -19,20 +19,22 @@ _PREFACE = """\
 
 # Compatibility
 
-Programs that are written for the SDKs of OpenAI and Anthropic may use any provider. Each cell
-of the tables is a test in `tests/clients/`, in which the vendor's own SDK asks over a real socket,
-once plainly and once streamed, and has to be told the same both times. The upstream is the
-[sandbox](sandbox.md), which is as strict as the vendors.
+Programs that are written for the SDKs of OpenAI and Anthropic may use any provider.
+Each cell of the tables is a test in `tests/clients/`: the vendor's own SDK asks over a
+real socket, once plainly and once streamed, and has to be told the same both times. The
+upstream is the [sandbox](sandbox.md), which is as strict as the vendors.
 
-| Cell | What becomes of it |
-|---|---|
-| passes | the provider speaks the program's dialect: the bytes pass through, with the model's name changed |
-| translated | it works, in the provider's own words |
-| left out | the answer comes without it, and the header `x-llm-proxy-dropped` names it |
-| refused | status 400 with the code `unsupported_feature`; nothing has been sent to the provider |
+- *passes*: the provider speaks the program's dialect. The bytes pass through, with the
+  name of the model changed.
+- *translated*: it works, in the provider's own words.
+- *left out*: the answer comes without it, and the header
+  `x-llm-proxy-dropped` names it.
+- *refused*: status 400, with the code `unsupported_feature`. Nothing has been sent to
+  the provider.
+- *none*: the provider has nothing of the kind.
 
-*Compatible* stands for every other provider with OpenAI's chat completions, Bedrock for a Claude
-on it. A feature that a dialect has no words for is not in its table.
+*Compatible* stands for every other provider with OpenAI's chat completions, *Bedrock*
+for a Claude there. What a dialect has no words for is not in its table.
 """
 
 

@@ -4,7 +4,6 @@ import anthropic as anthropic_sdk
 import httpx2
 import openai as openai_sdk
 import pytest
-
 from tests.clients.conftest import CALLER_KEY, OTHER_KEY
 
 pytestmark = pytest.mark.integration

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import anthropic
 import openai
 import pytest
-
 from tests.clients.program import Program, model_at
 from tests.clients.words import CHAT, DIALECTS, MESSAGES, RESPONSES
 
@@ -33,14 +32,14 @@ class Raised(NamedTuple):
     anthropic_status: int
 
 
+# Streams of these are of a kind of their own.
+PLAIN_ONLY = ("fault-cut", "fault-malformed")
 UPSTREAM_FAILED = Raised("InternalServerError", "InternalServerError", 502, 502)
 # What an upstream answers, and what a program is told.
 FAULTS: Mapping[str, Raised] = {
     "fault-400": Raised("BadRequestError", "BadRequestError", 400, 400),
     "fault-413": Raised("BadRequestError", "BadRequestError", 400, 400),
-    "fault-400-context-length": Raised(
-        "BadRequestError", "BadRequestError", 400, 400
-    ),
+    "fault-400-context-length": Raised("BadRequestError", "BadRequestError", 400, 400),
     "fault-429": Raised("RateLimitError", "RateLimitError", 429, 429),
     # What the operator has to mend is not the caller's fault.
     "fault-401": UPSTREAM_FAILED,
@@ -49,6 +48,8 @@ FAULTS: Mapping[str, Raised] = {
     "fault-503": UPSTREAM_FAILED,
     "fault-no-response": UPSTREAM_FAILED,
     "fault-html": UPSTREAM_FAILED,
+    "fault-cut": UPSTREAM_FAILED,
+    "fault-malformed": UPSTREAM_FAILED,
     "fault-529": Raised("InternalServerError", "OverloadedError", 502, 529),
 }
 
@@ -62,11 +63,13 @@ def raised_by(ask: Any, program: Program, **fields: Any) -> Any:
 
 def ways() -> list:
     return [
-        pytest.param(model, dialect, provider, way, id=f"{model}-{dialect}-{provider}-{way}")
+        pytest.param(
+            model, dialect, provider, way, id=f"{model}-{dialect}-{provider}-{way}"
+        )
         for model in FAULTS
         for dialect in DIALECTS
         for provider in PROVIDERS
-        for way in ("plain", "stream")
+        for way in ("plain", "stream")[: 1 if model in PLAIN_ONLY else 2]
     ]
 
 
@@ -108,6 +111,37 @@ def test_the_vendors_own_words_come_through(program, dialect):
     error = raised_by(asking.plain, asking, model="openai/sandbox", temperature=3)
     assert (error.param, error.type) == ("temperature", "invalid_request_error")
     assert "Expected a value <= 2.0" in error.message
+
+
+@EVERY_DIALECT
+def test_nobody_tries_again_what_the_service_has_tried(
+    program_at, service, sandbox, dialect
+):
+    asking = program_at(service, dialect, "openai")
+    # As a program has it that says nothing about it.
+    asking.sdk.max_retries = 2
+    before = sandbox.stats()["requests"]
+    raised_by(asking.plain, asking, model="openai/fault-500")
+    assert sandbox.stats()["requests"] == before + 1
+
+
+@EVERY_DIALECT
+@pytest.mark.parametrize("way", ["plain", "stream"])
+def test_a_silent_upstream_is_504(program_at, impatient, dialect, way):
+    asking = program_at(impatient, dialect, "openai")
+    error = raised_by(getattr(asking, way), asking, model="openai/fault-hang")
+    assert error.status_code == 504
+    assert error.response.headers["x-should-retry"] == "false"
+
+
+@EVERY_DIALECT
+@pytest.mark.parametrize("provider", [*PROVIDERS, "azure", "compatible"])
+@pytest.mark.parametrize("way", ["plain", "stream"])
+def test_models_that_an_upstream_does_not_know_are_404(program, dialect, provider, way):
+    asking = program(dialect, provider)
+    model = model_at(provider, "no-such-model")
+    error = raised_by(getattr(asking, way), asking, model=model)
+    assert isinstance(error, SDKS[dialect].NotFoundError)
 
 
 @EVERY_DIALECT

@@ -4,7 +4,6 @@ import json
 
 import httpx2
 import pytest
-
 from tests.clients.conftest import UPSTREAM_KEY
 from tests.clients.words import CHAT, DIALECTS, MESSAGES, RESPONSES
 

@@ -5,7 +5,6 @@ import time
 import anthropic
 import openai
 import pytest
-
 from tests.clients.program import model_at
 from tests.clients.words import CHAT, DIALECTS, RESPONSES
 

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from tests.clients.expectations import EXCEPTIONS, cells, fate_of
 from tests.clients.features import FEATURES
 from tests.clients.program import DroppedError, Program, RefusedError

@@ -35,15 +35,19 @@ class Wiretap:
 
 
 class Sandbox:
-    """The upstream behind all providers, and what it knows of its callers."""
+    """The upstream behind all providers, and what it knows of its callers.
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._client = httpx2.Client(base_url=f"{url}/_sandbox")
+    Args:
+        client: Talks to it.
+    """
+
+    def __init__(self, client: httpx2.Client) -> None:
+        self.url = str(client.base_url).rstrip("/")
+        self._client = client
 
     def received(self) -> dict:
         """The latest request."""
-        return self._client.get("/requests").json()[-1]
+        return self._client.get("/_sandbox/requests").json()[-1]
 
     def body(self) -> dict:
         """The JSON of the latest request."""
@@ -51,4 +55,4 @@ class Sandbox:
 
     def stats(self) -> dict[str, int]:
         """How many requests there were, are, and how many were given up."""
-        return self._client.get("/stats").json()
+        return self._client.get("/_sandbox/stats").json()

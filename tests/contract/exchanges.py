@@ -150,8 +150,13 @@ class Contract:
 
     @cached_property
     def _directories(self) -> list[Path]:
-        names = (self.name, self.facts.get("shares"))
-        return [FIXTURES / name for name in names if name is not None]
+        """Its own directory, and those that it shares with others."""
+        directories = [FIXTURES / self.name]
+        facts = self.facts
+        while shared := facts.get("shares"):
+            directories.append(FIXTURES / shared)
+            facts = _facts(directories[-1])
+        return directories
 
 
 @dataclass(frozen=True)
@@ -210,10 +215,15 @@ class Failure:
 
 def contracts() -> list[Contract]:
     """Read all of them."""
-    return [
-        Contract(file.parent.name, json.loads(file.read_text(encoding="utf-8")))
-        for file in sorted(FIXTURES.glob("*/provider.json"))
-    ]
+    directories = sorted(each for each in FIXTURES.iterdir() if each.is_dir())
+    known = ((directory.name, _facts(directory)) for directory in directories)
+    return [Contract(name, facts) for name, facts in known if facts]
+
+
+def _facts(directory: Path) -> dict[str, Any]:
+    """Read what is known of a provider; nothing if it is a directory of many."""
+    file = directory / "provider.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def _parse(text: bytes) -> Recording:

@@ -103,11 +103,9 @@ def _describe_part(part: Part) -> dict[str, Any]:
             shown = {"thinking": part.text, "signature": part.signature}
             return _filled({**shown, "encrypted": part.encrypted})
         case ToolCall():
-            call = {"id": part.id, "signature": part.signature}
+            proof = {"signature": part.signature} if part.signature else {}
             arguments = orjson.loads(part.arguments)
-            return _filled(
-                {"call": part.name, **call}
-            ) | {"arguments": arguments}
+            return {"call": part.name, "id": part.id, "arguments": arguments, **proof}
         case _:
             raise AssertionError(f"no part of an answer: {part}")
 

@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -33,8 +34,12 @@ async def server():
     await server.close()
 
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children()
+@pytest.fixture
+def children() -> Callable[[], list[psutil.Process]]:
+    """Finds the processes that a test has started; other tests may have theirs."""
+    parent = psutil.Process()
+    others = parent.children()
+    return lambda: [each for each in parent.children() if each not in others]
 
 
 async def chat(server: LocalServer, url: str, key: str | None = None, **more):
@@ -56,14 +61,14 @@ async def test_answers_with_the_key_only(server):
 
 
 @pytest.mark.e2e
-async def test_starts_one_child_for_many_callers(server):
+async def test_starts_one_child_for_many_callers(server, children):
     urls = await asyncio.gather(*[server.start() for _ in range(5)])
     assert len(set(urls)) == 1
     assert len(children()) == 1
 
 
 @pytest.mark.e2e
-async def test_starts_again_after_a_crash(server):
+async def test_starts_again_after_a_crash(server, children):
     await server.start()
     [first] = children()
     first.send_signal(signal.SIGSEGV)
@@ -76,7 +81,7 @@ async def test_starts_again_after_a_crash(server):
 
 
 @pytest.mark.e2e
-async def test_close_ends_the_child_and_start_begins_anew(server):
+async def test_close_ends_the_child_and_start_begins_anew(server, children):
     await server.start()
     await server.close()
     await server.close()
@@ -96,7 +101,7 @@ def test_the_child_does_not_outlive_a_killed_parent():
 
 
 @pytest.mark.e2e
-async def test_a_broken_model_file_is_a_connection_error(tmp_path):
+async def test_a_broken_model_file_is_a_connection_error(tmp_path, children):
     weights = tmp_path / "broken.gguf"
     weights.write_bytes(b"GGUF?")
     with pytest.raises(LLMConnectionError) as caught:
@@ -116,7 +121,7 @@ def pretend_python(path: Path, script: str) -> str:
     [("exit 1", "ended before"), ("exec sleep 60", "not ready after")],
 )
 async def test_a_child_that_gets_nowhere_is_a_connection_error(
-    monkeypatch, tmp_path, script, detail
+    monkeypatch, tmp_path, children, script, detail
 ):
     monkeypatch.setattr("llm_proxy.providers.local_server._START_SECONDS", 0.2)
     monkeypatch.setattr(sys, "executable", pretend_python(tmp_path / "sh", script))
@@ -126,7 +131,9 @@ async def test_a_child_that_gets_nowhere_is_a_connection_error(
     assert children() == []
 
 
-async def test_a_start_that_is_given_up_leaves_no_child(monkeypatch, tmp_path):
+async def test_a_start_that_is_given_up_leaves_no_child(
+    monkeypatch, tmp_path, children
+):
     started = tmp_path / "started"
     script = f"touch {started}; exec sleep 60"
     monkeypatch.setattr(sys, "executable", pretend_python(tmp_path / "sh", script))

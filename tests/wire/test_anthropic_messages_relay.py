@@ -111,6 +111,13 @@ def test_a_missing_message_stop_is_made_up_for():
     assert relay.close() == []
 
 
+def test_a_message_does_not_stop_without_a_stop_reason():
+    relay = reader()
+    relay.feed(START + DELTA)
+    with pytest.raises(WireError, match="stop reason"):
+        relay.feed(STOP)
+
+
 @pytest.mark.parametrize(
     "stream",
     [
@@ -123,8 +130,8 @@ def test_a_missing_message_stop_is_made_up_for():
 )
 def test_a_stream_without_stop_reason_is_not_whole(stream):
     relay = reader()
-    relay.feed(stream)
     with pytest.raises(WireError, match="stop reason"):
+        relay.feed(stream)
         relay.close()
 
 

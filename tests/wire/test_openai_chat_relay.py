@@ -253,8 +253,12 @@ def test_lost_content_is_an_error_and_lost_words_are_left_out():
     with pytest.raises(WireError):
         passages(HI, b'data: {"choices": [{"del\n\n')
     assert passages(HI, b"data: keep-alive\n\n", FINISH)[1] == Passage(b"")
-    comment = b": keep-alive\n\n"
-    assert passages(HI, comment, FINISH)[1] == Passage(comment)
+    assert passages(HI, b"retry: 9\n\n", FINISH)[1] == Passage(b"")
+
+
+def test_content_that_is_no_text_is_an_error():
+    with pytest.raises(WireError):
+        passages(HI, HI.replace(b"Hi", b"\xff"))
 
 
 def test_all_choices_have_to_finish():

@@ -115,3 +115,10 @@ def test_an_object_is_read_as_if_its_members_had_been_set(body, changes):
     ]
     names = [name for name, _ in pairs]
     assert all(names.count(name) <= 1 for name in members)
+
+
+def test_any_number_of_repetitions_is_removed():
+    # Quadratic work would take minutes here.
+    body = b'{"x":1,' + b'"model":"a",' * 100_000 + b'"model":"a"}'
+    assert splice(body, {"model": b'"b"'}) == b'{"x":1,"model":"b"}'
+    assert splice(body, {"model": None}) == b'{"x":1}'

@@ -32,13 +32,32 @@ _TOO_LONG = re.compile(
     r"too many (input )?tokens|maximum number of tokens",
     re.IGNORECASE,
 )
+# How Bedrock, OpenRouter, DeepSeek, SiliconFlow, Mistral, GitHub and Hugging Face say
+# in a 400 what others say in a 404.
+_NO_SUCH_MODEL = re.compile(
+    r"model identifier is invalid|is not a valid model id|^model (does )?not exist|"
+    r"^(invalid|unknown) model\b|\bmodel_not_found\b",
+    re.IGNORECASE,
+)
+# What a model is to Azure and to NVIDIA besides.
+_MODEL = re.compile(r"model|deployment|function", re.IGNORECASE)
 # No upstream means more, and callers are told what upstreams say.
 _MAX_WAIT_SECONDS = 3600.0
-_QUOTA_CODES = ("insufficient_quota", "billing", "spend_limit")
-# How Anthropic, xAI and Gemini begin a 400 that is about the operator's account.
-_NO_CREDIT = re.compile(r"your credit balance is too low", re.IGNORECASE)
-# How Azure OpenAI refuses a prompt, and cuts an answer off.
-_FILTERED = "content_filter"
+_QUOTA_CODES = (
+    "insufficient_quota",
+    "insufficient_balance",
+    "arrearage",
+    "not_enough_balance",
+    "exceeded_current_quota",
+    "billing",
+    "spend_limit",
+)
+# How Anthropic, Z.AI, xAI and Gemini begin what is about the operator's account.
+_NO_CREDIT = re.compile(
+    r"your credit balance is too low|insufficient balance", re.IGNORECASE
+)
+# How Azure OpenAI and DashScope refuse a prompt, or cut an answer off.
+_FILTERED = ("content_filter", "data_inspection_failed")
 _KEY_REFUSED = re.compile(r"incorrect api key|api key not valid", re.IGNORECASE)
 
 
@@ -83,13 +102,13 @@ def from_status(
         where it speaks of the caller's mistake: others may quote the key.
     """
     log_detail = f"status={status} code={detail.code}"
-    kind = _operators_problem(status, detail)
-    if kind is None and _FILTERED in detail.code:
+    if any(code in detail.code for code in _FILTERED):
         filtered = LLMContentFilteredError(
             provider=provider, upstream_status=status, log_detail=log_detail
         )
         filtered.vendor = detail.words
         return filtered
+    kind = _operators_problem(status, detail)
     if kind is None and _is_callers_mistake(status, detail):
         mistake = _callers_mistake(status, detail)(
             log_detail=f"provider={provider} {log_detail}"
@@ -98,11 +117,12 @@ def from_status(
         return mistake
     if status == 404:
         log_detail += " (is the base URL right? most end in /v1)"
+    wait = read_retry_after(headers) if headers else None
     return (kind or _upstreams_failure(status))(
         provider=provider,
         upstream_status=status,
         log_detail=log_detail,
-        retry_after_seconds=read_retry_after(headers) if headers else None,
+        retry_after_seconds=detail.retry_after_seconds if wait is None else wait,
     )
 
 
@@ -147,15 +167,18 @@ def stream_faults(provider: str) -> Generator[None]:
 
 
 def _operators_problem(status: int, detail: ErrorDetail) -> type[LLMAPIError] | None:
-    refused = _KEY_REFUSED.match(detail.message) or "api_key_invalid" in detail.code
-    if status in (401, 403) or refused:
-        return LLMCredentialsError
     if (
         status == 402
         or any(code in detail.code for code in _QUOTA_CODES)
         or _NO_CREDIT.match(detail.message)
     ):
         return LLMQuotaExhaustedError
+    refused = _KEY_REFUSED.match(detail.message) or "api_key_invalid" in detail.code
+    if status in (401, 403) or refused:
+        return LLMCredentialsError
+    # Groq: the request is larger than what the operator may send in a minute.
+    if status == 413 and "rate_limit_exceeded" in detail.code:
+        return LLMRateLimitedError
     return None
 
 
@@ -164,7 +187,7 @@ def _is_callers_mistake(status: int, detail: ErrorDetail) -> bool:
 
 
 def _callers_mistake(status: int, detail: ErrorDetail) -> type[APIError]:
-    if status == 404:
+    if status == 404 or any(map(_NO_SUCH_MODEL.search, (detail.message, detail.code))):
         return UnsupportedModelError
     if status == 413 or _TOO_LONG.search(f"{detail.code} {detail.message}"):
         return PromptTooLongError
@@ -182,7 +205,7 @@ def _upstreams_failure(status: int) -> type[LLMAPIError]:
 
 def _names_model(detail: ErrorDetail) -> bool:
     """Tell a missing model from a base URL that leads nowhere."""
-    return "not_found" in detail.code or "model" in detail.message.lower()
+    return "not_found" in detail.code or bool(_MODEL.search(detail.message))
 
 
 def read_retry_after(headers: httpx.Headers) -> float | None:

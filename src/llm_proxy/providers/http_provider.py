@@ -172,7 +172,10 @@ class HTTPProvider(LLMProvider):
         )
 
         def begin(response: httpx.Response) -> Beginning[Passage]:
-            content_type = response.headers.get("content-type", "").encode("latin-1")
+            # As httpx has decoded it, which is not always by the same encoding.
+            content_type = response.headers.get("content-type", "").encode(
+                response.headers.encoding
+            )
             headers = ((b"content-type", content_type), *travelling_headers(response))
             reader = self._errand_reader(errand, response)
             return Beginning((Passage(b"", headers=headers),), reader)

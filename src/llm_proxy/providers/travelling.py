@@ -1,6 +1,10 @@
-"""Which headers of an upstream's response travel on to the caller."""
+"""What of an upstream's words about a request travels on to the caller."""
+
+from dataclasses import astuple
 
 import httpx
+
+from llm_proxy.errors import APIError
 
 # Our own limits are told under these names.
 _OURS = frozenset(
@@ -33,3 +37,18 @@ def travelling_headers(response: httpx.Response) -> Headers:
         elif name.startswith(_LIMITS):
             picked.append((name, value))
     return tuple(picked)
+
+
+def hide_key(error: APIError, key: str | None) -> APIError:
+    """Keep the vendor's words to ourselves if they quote the provider key.
+
+    Args:
+        error: The error that carries them; it is changed.
+        key: The provider key.
+
+    Returns:
+        The same error.
+    """
+    if key and error.vendor and any(key in word for word in astuple(error.vendor)):
+        error.vendor = None
+    return error

@@ -29,7 +29,7 @@ from llm_proxy.providers.faults import (
     stream_faults,
 )
 from llm_proxy.providers.message import Beginning, Outgoing, media_type_of
-from llm_proxy.providers.travelling import travelling_headers
+from llm_proxy.providers.travelling import hide_key, travelling_headers
 from llm_proxy.transport import BodyTooLargeError, raw_body, read_body
 from llm_proxy.wire import UpstreamFaultError, WireError
 
@@ -193,6 +193,9 @@ class Upstream:
                 if batch := reader.close():
                     yield batch
                 await _read_to_end(body)
+        except APIError as error:
+            hide_key(error, self._connection.api_key)
+            raise
         finally:
             await response.aclose()
 
@@ -225,7 +228,8 @@ class Upstream:
         try:
             return decoder(body)
         except UpstreamFaultError as fault:
-            raise from_fault(fault, self.name) from fault
+            failure = from_fault(fault, self.name)
+            raise hide_key(failure, self._connection.api_key) from fault
         except WireError as error:
             raise self.bad_response(str(error)) from error
 
@@ -259,7 +263,8 @@ class Upstream:
             headers["content-type"] = message.content_type
             names = {name for name, _ in message.headers}
             kept = [item for item in headers.multi_items() if item[0] not in names]
-            headers = httpx.Headers([*kept, *message.headers])
+            # Callers' headers may have any bytes; they came decoded as Latin-1.
+            headers = httpx.Headers([*kept, *message.headers], encoding="latin-1")
             if self._sign is not None:
                 headers.update(await self._sign(url, message.body))
         return headers
@@ -272,10 +277,7 @@ class Upstream:
         detail = self._connection.dialect.decode_error(body)
         error = from_status(response.status_code, detail, self.name, response.headers)
         error.headers = travelling_headers(response)
-        key = self._connection.api_key
-        if error.vendor is not None and key and key in error.vendor.message:
-            error.vendor = None
-        return error
+        return hide_key(error, self._connection.api_key)
 
 
 def _timeouts(connect: float, read: float) -> dict[str, dict[str, float]]:

@@ -14,12 +14,14 @@ from tenacity import (
 )
 
 from llm_proxy.errors import (
+    APIError,
     InvalidInputError,
     LLMAPIError,
     LLMBadResponseError,
     LLMContentFilteredError,
     LLMTimeoutError,
     ProviderNotConfiguredError,
+    UnsupportedFeatureError,
 )
 from llm_proxy.providers import LLMProvider, ProviderFactory
 from llm_proxy.routing.health import Health
@@ -145,22 +147,26 @@ class Router:
         self, route: Route, call: Callable[[LLMProvider], Awaitable[T]]
     ) -> tuple[Target, T]:
         deadline = asyncio.get_running_loop().time() + route.deadline_seconds
-        *others, last = route.targets
+        problem: APIError | None = None
         try:
             async with asyncio.timeout_at(deadline):
-                for target in others:
+                for number, target in enumerate(route.targets):
+                    if problem is not None:
+                        before = route.targets[number - 1].provider
+                        _log.warning("llm_fallback", provider=before, code=problem.code)
                     try:
                         return target, await self._ask(target, route, deadline, call)
                     except LLMContentFilteredError:
                         # To go around a provider's filter is not ours to decide.
                         raise
+                    except UnsupportedFeatureError as error:
+                        # The failure of one who can says more.
+                        problem = problem or error
                     except (LLMAPIError, ProviderNotConfiguredError) as error:
-                        _log.warning(
-                            "llm_fallback", provider=target.provider, code=error.code
-                        )
-                return last, await self._ask(last, route, deadline, call)
+                        problem = error
         except TimeoutError as error:
             raise LLMTimeoutError(log_detail="the deadline has passed") from error
+        raise problem or LLMTimeoutError(log_detail="nobody was asked")
 
     async def _ask(
         self,
@@ -217,6 +223,8 @@ class Router:
                 detail=error.log_detail,
                 retryAfterSeconds=error.retry_after_seconds,
             )
+            raise
+        except UnsupportedFeatureError:
             raise
         except InvalidInputError:
             # Who refuses a request is alive.

@@ -21,12 +21,14 @@ class ErrorDetail:
         code: The vendor's words for the kind of error, type and code together.
         message: The vendor's sentence; not for logs.
         words: All that the vendor says, for the caller whose mistake it is.
+        retry_after_seconds: How long to wait, of vendors who do not say it in a header.
     """
 
     status: int | None
     code: str
     message: str
     words: VendorWords | None = None
+    retry_after_seconds: float | None = None
 
 
 class UpstreamFaultError(WireError):

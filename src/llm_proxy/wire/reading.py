@@ -66,6 +66,22 @@ def read_text(value: object) -> str:
     return "".join(texts)
 
 
+def check_utf8(events: bytes) -> None:
+    """Make sure that events which pass through unread can be read as text.
+
+    Args:
+        events: Whole events.
+
+    Raises:
+        WireError: They cannot.
+    """
+    if not events.isascii():
+        try:
+            events.decode()
+        except UnicodeDecodeError as error:
+            raise WireError("an event is not UTF-8") from error
+
+
 def is_lost_content(payload: bytes, marks: Sequence[bytes]) -> bool:
     """Say whether an event that is no JSON held a piece of the answer.
 

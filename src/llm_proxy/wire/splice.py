@@ -53,16 +53,21 @@ def _change(body: bytes, name: str, value: bytes | None) -> bytes:
     if len(places) > 1:
         places = _at_top(body, places)
     *others, (start, after_key) = places
+    pieces = []
+    seen = 0
+    for other, after_other in others:
+        pieces.append(body[seen:other])
+        # The last one is still to come, so there is a comma behind this one.
+        seen = _behind_comma(body, _value_end(body, _after_colon(body, after_other)))
     at = _after_colon(body, after_key)
     end = _value_end(body, at)
-    if value is None:
-        body = _remove(body, start, end)
-    else:
-        body = b"".join((body[:at], value, body[end:]))
-    for start, after_key in reversed(others):
-        end = _value_end(body, _after_colon(body, after_key))
-        body = _remove(body, start, end)
-    return body
+    if value is not None:
+        return b"".join((*pieces, body[seen:at], value, body[end:]))
+    head = b"".join((*pieces, body[seen:start]))
+    rest = _behind_comma(body, end)
+    if rest == end:
+        head = head.rstrip(_SPACE).removesuffix(b",")
+    return head + body[rest:]
 
 
 def _keys(body: bytes, name: str) -> list[tuple[int, int]]:
@@ -124,8 +129,6 @@ def _value_end(body: bytes, at: int) -> int:
     return end
 
 
-def _remove(body: bytes, start: int, end: int) -> bytes:
+def _behind_comma(body: bytes, end: int) -> int:
     comma = _COMMA_BEHIND.match(body, end)
-    if comma:
-        return body[:start] + body[comma.end() :]
-    return body[:start].rstrip(_SPACE).removesuffix(b",") + body[end:]
+    return comma.end() if comma else end

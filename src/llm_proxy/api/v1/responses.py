@@ -14,7 +14,7 @@ from llm_proxy.api.v1.conversation import PassageWriter
 from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.keeping import Keeper
 from llm_proxy.api.v1.surfaces import RESPONSES
-from llm_proxy.errors import APIError, UnsupportedFeatureError
+from llm_proxy.errors import APIError, InvalidInputError, UnsupportedFeatureError
 from llm_proxy.exchange import Call, LiveAnswer
 from llm_proxy.gateway import Gateway
 from llm_proxy.routing import Catalog
@@ -36,6 +36,12 @@ async def create_response(request: Request) -> Response:
     gateway: Gateway = request.app.state.gateway
     in_background = inquiry.asked.fields.get("background") is True
     if in_background and not keeper.is_native(route.targets[0]):
+        if not keeper.wanted:
+            # Nobody could ever read or stop it.
+            raise InvalidInputError(
+                "Background responses must be stored",
+                details=[{"field": "store", "problem": "must not be false"}],
+            )
         if inquiry.stream:
             raise UnsupportedFeatureError(
                 "Background responses of this model cannot be streamed"

@@ -40,6 +40,9 @@ async def delete_response(request: Request) -> Response:
     answer = _json({"id": stored.id, "object": "response", "deleted": True})
     if stored.provider:
         answer = await _ask(request, caller, stored, "DELETE")
+    background: Background = request.app.state.background
+    # It would be kept again when it is done.
+    await background.cancel(caller.name, stored.id)
     store: ResponseStore = request.app.state.responses
     store.delete(caller.name, stored.id)
     return answer

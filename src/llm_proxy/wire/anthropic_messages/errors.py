@@ -85,7 +85,7 @@ def _status(error: APIError) -> int:
 
 
 def _message(error: APIError) -> str:
-    if error.vendor is not None:
+    if error.vendor is not None and error.vendor.message:
         return error.vendor.message
     if isinstance(error, AuthenticationError):
         return "invalid x-api-key"

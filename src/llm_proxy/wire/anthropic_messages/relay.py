@@ -10,7 +10,7 @@ from llm_proxy.wire.anthropic_messages.stream_writer import MESSAGE_STOP
 from llm_proxy.wire.anthropic_messages.usage import UsageTally
 from llm_proxy.wire.dialect import Passage, UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
-from llm_proxy.wire.reading import is_lost_content, read_object
+from llm_proxy.wire.reading import check_utf8, is_lost_content, read_object
 from llm_proxy.wire.sse import MAX_EVENT_BYTES, EventTooLargeError, SSEDecoder
 
 _LINE_END = rb"(?:\r\n|\r(?!\n)|\n)"
@@ -48,6 +48,7 @@ class AnthropicPassageReader:
             data = self._whole_events(data)
             if not data:
                 return []
+        check_utf8(data)
         whole = data.count(b"}\n\n") == data.count(b"\n\n")
         if not whole or b'"message_' in data or b'"error"' in data:
             return [self._look_into(data)]
@@ -104,6 +105,9 @@ class AnthropicPassageReader:
                 self._finished = self._finished or finish_reason is not None
                 return passage._replace(finish_reason=finish_reason, usage=usage)
             case "message_stop":
+                if not self._finished:
+                    # Passed on, it would end the answer as if it were whole.
+                    raise WireError("the message stopped without a stop reason")
                 self.done = True
             case "error":
                 raise UpstreamFaultError(error_detail(event.get("error")))

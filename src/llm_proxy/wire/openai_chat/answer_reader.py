@@ -15,7 +15,7 @@ from llm_proxy.types import (
     Thinking,
     Usage,
 )
-from llm_proxy.wire.dialect import UpstreamFaultError, WireError
+from llm_proxy.wire.dialect import ErrorDetail, UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
 from llm_proxy.wire.openai_chat.call_reader import read_calls
 from llm_proxy.wire.openai_chat.usage import read_usage
@@ -28,10 +28,14 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
     "length": "length",
     "max_tokens": "length",
     "model_length": "length",
+    "model_context_window_exceeded": "length",
     "content_filter": "content_filter",
+    "sensitive": "content_filter",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+# How OpenRouter and Mistral, Z.AI, and DeepSeek say that an answer broke off.
+_FAILURES = frozenset(("error", "network_error", "insufficient_system_resource"))
 
 
 def read_answer(body: bytes) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def raise_fault(event: Mapping[str, Any]) -> None:
     """Refuse an object that is an error.
 
     Args:
-        event: An answer, or one event of a stream.
+        event: An answer, one event of a stream, or a choice.
 
     Raises:
         UpstreamFaultError: It is an error.
@@ -100,7 +104,7 @@ def read_response(body: bytes) -> ChatResponse:
         parts.append(Text(text))
     calls = read_calls(message)
     parts += calls
-    finish_reason = read_finish_reason(choice.get("finish_reason"), bool(calls))
+    finish_reason = read_finish_reason(choice, bool(calls))
     model = answer.get("model")
     return ChatResponse(
         parts=tuple(parts),
@@ -111,17 +115,26 @@ def read_response(body: bytes) -> ChatResponse:
     )
 
 
-def read_finish_reason(reason: object, called: bool) -> FinishReason:
+def read_finish_reason(choice: Mapping[str, Any], called: bool) -> FinishReason:
     """Read why an answer ended.
 
     Args:
-        reason: The value of ``finish_reason``.
+        choice: Has ``finish_reason``, and of OpenRouter ``error`` where it failed.
         called: Whether the model called tools, of which some upstreams say ``stop``.
 
     Returns:
         The reason; ``stop`` for words that nobody here knows.
+
+    Raises:
+        UpstreamFaultError: The answer broke off.
     """
-    known = _FINISH_REASONS.get(reason, "stop") if isinstance(reason, str) else "stop"
+    raise_fault(choice)
+    reason = choice.get("finish_reason")
+    if not isinstance(reason, str):
+        reason = ""
+    if reason in _FAILURES:
+        raise UpstreamFaultError(ErrorDetail(502, reason, ""))
+    known = _FINISH_REASONS.get(reason, "stop")
     return "tool_calls" if called and known == "stop" else known
 
 

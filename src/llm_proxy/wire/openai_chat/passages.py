@@ -14,6 +14,7 @@ from llm_proxy.wire.openai_chat.relay import has_content_in
 from llm_proxy.wire.openai_chat.stream_reader import read_event
 from llm_proxy.wire.openai_chat.stream_writer import DONE, wants_usage
 from llm_proxy.wire.openai_chat.usage import read_usage
+from llm_proxy.wire.reading import check_utf8
 from llm_proxy.wire.sse import MAX_EVENT_BYTES, EventTooLargeError, SSEDecoder
 
 _UNFINISHED = b'"finish_reason":null'
@@ -56,10 +57,12 @@ class ChatPassageReader:
             and data.endswith(b"\n\n")
             and _is_plain(data)
         ):
+            check_utf8(data)
             return [Passage(self._without_usage(data), True)]
         block = b"" if self.done else self._complete(data)
         if not block:
             return []
+        check_utf8(block)
         passages: list[Passage] = []
         for event in block[:-2].split(b"\n\n"):
             passages.append(self._look(event + b"\n\n"))
@@ -109,8 +112,9 @@ class ChatPassageReader:
             return Passage(raw)
         event = read_event(name, payload)
         if event is None:
-            # Comments may pass; data that is no JSON would break the caller's reader.
-            return Passage(b"" if payload else raw)
+            # Readers of events break at data that is no JSON, and some at none at all,
+            # but all of them know comments.
+            return Passage(raw if raw.startswith(b":") and not payload else b"")
         return self._read(raw, event)
 
     def _read(self, raw: bytes, event: dict[str, Any]) -> Passage:
@@ -147,7 +151,7 @@ class ChatPassageReader:
         index = choice.get("index")
         index = index if isinstance(index, int) else 0
         self._finishes[index] = self._finishes.get(index, False) or bool(reason)
-        return said, read_finish_reason(reason, self._called) if reason else None
+        return said, read_finish_reason(choice, self._called) if reason else None
 
     def _without_usage(self, raw: bytes) -> bytes:
         if not self._hides_usage or raw.rfind(_NO_USAGE) < 0:

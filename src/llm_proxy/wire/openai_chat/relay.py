@@ -113,7 +113,7 @@ def observe(body: bytes) -> Passage:
             has_content = has_content or said or bool(reason or choice.get("text"))
             if finish_reason is None and reason:
                 called = isinstance(message, dict) and bool(message.get("tool_calls"))
-                finish_reason = read_finish_reason(reason, called)
+                finish_reason = read_finish_reason(choice, called)
     model = answer.get("model")
     return Passage(
         body,

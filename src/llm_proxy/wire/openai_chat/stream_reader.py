@@ -129,18 +129,17 @@ class ChatStreamReader:
             text = read_text(choice.get("text"))
         finish_reason = None
         if choice.get("finish_reason"):
-            finish_reason = self._read_finish(choice["finish_reason"])
+            finish_reason = self._read_finish(choice)
         logprobs = choice.get("logprobs")
         if logprobs is not None:
             logprobs = read_logprobs(logprobs)
         if text or finish_reason or usage or logprobs:
             chunks.append(Chunk(text, finish_reason, usage, logprobs=logprobs))
 
-    def _read_finish(self, reason: object) -> FinishReason:
+    def _read_finish(self, choice: dict[str, Any]) -> FinishReason:
+        finish_reason = read_finish_reason(choice, self._calls.any)
         self._finished = True
-        if self._refused:
-            return "refusal"
-        return read_finish_reason(reason, self._calls.any)
+        return "refusal" if self._refused else finish_reason
 
     def _read_delta(self, delta: dict[str, Any], chunks: list[Chunk]) -> str:
         """Read all but the text, which is returned."""

@@ -13,6 +13,7 @@ from llm_proxy.wire.openai_responses.stream_reader import (
     read_event,
     response_of,
 )
+from llm_proxy.wire.reading import check_utf8
 from llm_proxy.wire.sse import EventTooLargeError, SSEDecoder
 
 _ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -76,6 +77,7 @@ class ResponsesPassageReader:
         events = self._complete(data)
         if not events:
             return []
+        check_utf8(events)
         if self._has_content and _is_plain(events):
             return [Passage(events, True)]
         return [self._look_into(events)]

@@ -12,6 +12,7 @@ from llm_proxy.providers.sandbox.anthropic.output import Thinking, thinking_mode
 from llm_proxy.providers.sandbox.bedrock.inference import InferenceConfig
 from llm_proxy.providers.sandbox.bedrock.turns import (
     Message,
+    check_thoughts,
     check_thoughts_before_calls,
 )
 from llm_proxy.providers.sandbox.dialect import Problem
@@ -93,12 +94,14 @@ def check_claude(
         forced: Whether some tool has to be called.
 
     Returns:
-        A blank stop sequence, or what does not go together with thinking.
+        A blank stop sequence, forged thoughts, or what does not go together with
+        thinking.
     """
     if not all(stop.strip() for stop in config.stop_sequences):
         return _refused("stop_sequences: each one must contain non-whitespace")
-    if not fields.thinks:
-        return None
+    problem = check_thoughts(messages)
+    if problem is not None or not fields.thinks:
+        return problem
     if forced:
         return _refused("Thinking may not be enabled when tool_choice forces tool use.")
     if config.temperature not in (None, 1):

@@ -62,6 +62,27 @@ def check_messages(messages: Sequence[Message]) -> Problem | None:
     )
 
 
+def check_thoughts(messages: Sequence[Message]) -> Problem | None:
+    """Refuse thoughts that the sandbox has not had.
+
+    Args:
+        messages: Messages that fit to each other.
+
+    Returns:
+        The first that it has not.
+    """
+    for index, message in enumerate(messages):
+        for place, block in enumerate(message.content):
+            if block.reasoning_content and not _is_own(block.reasoning_content):
+                return Problem(
+                    400,
+                    "The model returned the following errors: "
+                    f"messages.{index}.content.{place}: Invalid `signature` in "
+                    "`thinking` block",
+                )
+    return None
+
+
 def check_thoughts_before_calls(messages: Sequence[Message]) -> Problem | None:
     """Demand the thoughts behind an answer that goes on after results.
 
@@ -157,12 +178,6 @@ def _check_block(path: str, role: str, block: Block) -> Problem | None:
         )
     if block.cache_point is not None and path.endswith(".content.0"):
         return Problem(400, f"The cachePoint at {path} has nothing before it.")
-    if block.reasoning_content and not _is_own(block.reasoning_content):
-        return Problem(
-            400,
-            f"The model returned the following errors: {path}: Invalid `signature` in "
-            "`thinking` block",
-        )
     return None
 
 

@@ -16,7 +16,7 @@ class ModelID:
     @property
     def is_gemini_3(self) -> bool:
         """Whether it demands signatures, and takes what came with the generation."""
-        return self.text.startswith("gemini-3")
+        return self.text.startswith("gemini-") and self.takes_levels
 
     @property
     def takes_levels(self) -> bool:

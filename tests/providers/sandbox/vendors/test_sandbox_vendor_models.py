@@ -1,0 +1,107 @@
+"""Every model of the sandbox does in these dialects what its name says."""
+
+import json
+import re
+
+import httpx
+import pytest
+from botocore.eventstream import EventStreamBuffer, EventStreamMessage, ParserError
+
+from llm_proxy.providers.sandbox import MODELS
+
+# Numbers that keep the tests quick.
+SMALL = {
+    "slow-first-token": "slow-first-token-20",
+    "slow-stream": "slow-stream-1",
+    "fault-huge": "fault-huge-1",
+    "fault-gzip-bomb": "fault-gzip-bomb-1",
+}
+MOST_BYTES = 1_000_000
+EVENT_STREAM = "application/vnd.amazon.eventstream"
+
+
+def read_gemini(response: httpx.Response, stream: bool) -> list[dict]:
+    if not stream:
+        return [response.json()]
+    text = response.content.decode()
+    assert "\n{" not in text
+    lines = re.findall(r"^data: (.*?)\r?$", text, re.MULTILINE)
+    return [json.loads(line) for line in lines]
+
+
+def read_converse(response: httpx.Response, stream: bool) -> list[dict]:
+    if not stream:
+        return [response.json()]
+    return [json.loads(message.payload) for message in read_frames(response.content)]
+
+
+def read_frames(body: bytes) -> list[EventStreamMessage]:
+    """Reads an event stream as Amazon's own client does."""
+    buffer = EventStreamBuffer()
+    buffer.add_data(body)
+    messages = [*buffer]
+    assert not buffer._data
+    kinds = {message.headers[":message-type"] for message in messages}
+    assert kinds == {"event"}
+    return messages
+
+
+VENDORS = {
+    "gemini": (read_gemini, "text/event-stream", '"finishReason": "'),
+    "converse": (read_converse, EVENT_STREAM, '"stopReason": "'),
+}
+
+
+@pytest.fixture
+def asks(gemini, converse):
+    """Asks either vendor."""
+    return {"gemini": gemini, "converse": converse}
+
+
+@pytest.mark.parametrize("vendor_name", VENDORS)
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+async def test_a_model_completes_its_answer_unless_it_is_a_fault(
+    vendor, asks, vendor_name, stream, name
+):
+    ask = asks[vendor_name]
+    read, media_type, ending = VENDORS[vendor_name]
+    vendor.timeout = httpx.Timeout(10, read=0.15 if "fault" in name else 10)
+    fails = name.startswith("fault-") or MODELS[name].streams_only > stream
+    attempts = 3 if name == "flaky" else 1
+    try:
+        for _ in range(attempts):
+            response = await ask(SMALL.get(name, name), stream)
+        assert response.status_code == 200
+        assert len(response.content) < MOST_BYTES
+        kind = media_type if stream else "application/json"
+        assert response.headers["content-type"].startswith(kind)
+        text = json.dumps(read(response, stream))
+        assert ending in text
+        assert re.search(r'"text": "[^"]|"toolUse"|"functionCall"', text)
+    except (AssertionError, LookupError, ValueError, ParserError, httpx.TransportError):
+        assert fails
+    else:
+        assert not fails
+
+
+@pytest.mark.parametrize("vendor_name", VENDORS)
+async def test_flaky_counts_every_model_and_way_for_itself(asks, vendor_name):
+    ask = asks[vendor_name]
+    calls = [("flaky-1", False), ("x.flaky-1", False), ("flaky-1", True)]
+    statuses = [(await ask(*call)).status_code for call in calls * 2]
+    assert statuses == [503, 503, 503, 200, 200, 200]
+
+
+async def test_a_huge_frame_is_in_order(converse):
+    frames = read_frames((await converse("fault-huge-1", True)).content)
+    assert max(len(frame.payload) for frame in frames) > 2**20
+
+
+async def test_a_broken_frame_stands_among_good_ones(converse):
+    body = (await converse("fault-malformed", True)).content
+    good = (await converse("sandbox", True)).content
+    with pytest.raises(ParserError):
+        read_frames(body)
+    assert len(body) > len(good)
+    assert body.startswith(good[:100])
