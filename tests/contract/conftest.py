@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
+from tests.contract.exchanges import Contract, Recording, contracts
+from tests.contract.upstream import RecordedUpstream
 
 from llm_proxy.config import ProxyConfig
 from llm_proxy.providers import LLMProvider, ProviderFactory
 from llm_proxy.settings import Settings
 from llm_proxy.transport import UpstreamClient
-from tests.contract.exchanges import Contract, Recording, contracts
-from tests.contract.upstream import RecordedUpstream
 
 Meeting = tuple[LLMProvider, RecordedUpstream]
 

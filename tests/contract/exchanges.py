@@ -1,4 +1,4 @@
-"""Recorded exchanges, read from `fixtures`; README.md there says what stands where."""
+"""Recorded exchanges, read from `fixtures`; README.md says what stands where."""
 
 import json
 from collections.abc import Iterator

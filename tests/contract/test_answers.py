@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from tests.contract.exchanges import Exchange, contracts
 from tests.contract.listener import Listener, describe
 from tests.contract.questions import QUESTIONS
@@ -26,7 +25,7 @@ def cases(*, stream: bool) -> list:
 def check_request(exchange: Exchange, upstream, *, stream: bool) -> None:
     recorded = exchange.request(stream=stream)
     [asked] = upstream.asked
-    headers = {name: value for name, value in asked.headers.items()}
+    headers = dict(asked.headers.items())
 
     assert (asked.method, str(asked.url)) == ("POST", recorded.url)
     assert {name: headers.pop(name) for name in recorded.head.headers} == (

@@ -1,9 +1,9 @@
 """Whether there are recordings of everything that a contract demands."""
 
 import pytest
+from tests.contract.exchanges import FIXTURES, contracts
 
 from llm_proxy.providers.factory import PROVIDERS
-from tests.contract.exchanges import FIXTURES, contracts
 
 EXCHANGES = ("text", "tools")
 FAILURES = {

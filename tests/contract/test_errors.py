@@ -1,8 +1,10 @@
 """What providers make of errors, wherever upstreams report them."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
+from tests.contract.exchanges import Failure, contracts
 
 from llm_proxy.errors import APIError, LLMAPIError
 from llm_proxy.types import ChatRequest, said
@@ -13,7 +15,6 @@ from llm_proxy.wire import (
     OpenAIChatSurface,
     Surface,
 )
-from tests.contract.exchanges import Failure, contracts
 
 OPENAI, ANTHROPIC = OpenAIChatSurface(), AnthropicSurface()
 QUESTION = ChatRequest(messages=(said("user", "Hi"),))
@@ -64,15 +65,18 @@ def describe(error: APIError, key: str) -> dict:
 
 async def fail(provider, failure: Failure, call) -> str:
     """Lets a call fail as expected, and gives the text that came before."""
-    said = ""
+    said: list[str] = []
     with pytest.raises(APIError) as caught:
-        async for text in call(provider):
-            said += text
-    expected = {
-        name: value for name, value in failure.expected.items() if name != "said"
-    }
+        await listen(call(provider), said)
+    expected = dict(failure.expected)
+    expected.pop("said", None)
     assert describe(caught.value, failure.contract.key) == expected
-    return said
+    return "".join(said)
+
+
+async def listen(texts: AsyncIterator[str], said: list[str]) -> None:
+    async for text in texts:
+        said.append(text)
 
 
 async def complete(provider):

@@ -1,6 +1,6 @@
 """Whether the recordings are what the vendors' own SDKs read and write.
 
-Most are written from references by hand, so a mistake in them would prove a wrong thing.
+They are written by hand, and a mistake in them would prove what is wrong.
 """
 
 import json
@@ -14,7 +14,6 @@ from botocore.validate import ParamValidator
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
-
 from tests.contract.exchanges import Recording, contracts
 
 CONTRACTS = {contract.name: contract for contract in contracts()}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from tests.contract.exchanges import Exchange, contracts
 
 from llm_proxy.wire import (
     AnthropicSurface,
@@ -13,7 +14,6 @@ from llm_proxy.wire import (
     OpenAIResponsesSurface,
     Surface,
 )
-from tests.contract.exchanges import Exchange, contracts
 
 SURFACES: Mapping[str, Surface] = {
     surface.name: surface

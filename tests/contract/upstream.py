@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 import httpx
-
 from tests.contract.exchanges import Recording
 
 

@@ -111,11 +111,14 @@ def test_a_missing_message_stop_is_made_up_for():
     assert relay.close() == []
 
 
-def test_a_message_does_not_stop_without_a_stop_reason():
+@pytest.mark.parametrize(
+    "stream", [STOP, DELTA + STOP, END.replace(b'"max_tokens"', b"null") + STOP]
+)
+def test_a_message_does_not_stop_without_a_stop_reason(stream):
     relay = reader()
-    relay.feed(START + DELTA)
+    relay.feed(START)
     with pytest.raises(WireError, match="stop reason"):
-        relay.feed(STOP)
+        relay.feed(stream)
 
 
 @pytest.mark.parametrize(
@@ -123,15 +126,14 @@ def test_a_message_does_not_stop_without_a_stop_reason():
     [
         b"",
         START + DELTA,
-        START + STOP,
         START + END[:-1],
-        START + END.replace(b'"max_tokens"', b"null") + STOP,
+        START + END.replace(b'"max_tokens"', b"null"),
     ],
 )
 def test_a_stream_without_stop_reason_is_not_whole(stream):
     relay = reader()
+    relay.feed(stream)
     with pytest.raises(WireError, match="stop reason"):
-        relay.feed(stream)
         relay.close()
 
 

@@ -15,6 +15,7 @@ from llm_proxy.errors import (
     UnsupportedMediaTypeError,
 )
 from llm_proxy.settings import Settings
+from llm_proxy.wire.parsing import parse_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -66,7 +67,7 @@ async def read_json(request: Request, max_bytes: int) -> tuple[bytes, dict[str, 
         raise UnsupportedMediaTypeError
     body = await read_bytes(request, max_bytes)
     try:
-        value = orjson.loads(body)
+        value = parse_json(body)
     except orjson.JSONDecodeError as error:
         raise MalformedJSONError from error
     if not isinstance(value, dict):

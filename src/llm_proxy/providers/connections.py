@@ -115,7 +115,8 @@ class Connections:
                 wanted = f"{_REGIONS[0]} (or {wanted})"
             raise ProviderNotConfiguredError(log_detail=f"{wanted} is not set")
         if isinstance(preset.dialect, BedrockConverse) and not key:
-            signer = Signer(name, find_region(httpx.URL(base_url).host))
+            region = find_region(httpx.URL(base_url).host) or self._region()
+            signer = Signer(name, region)
         dialect, relays, base_url = self._dialects(name, preset, base_url)
         return Connection(
             name=name,
@@ -165,13 +166,16 @@ class Connections:
             return entry.api_version
         return next(filter(None, map(self._settings.variable, preset.versions)), None)
 
+    def _region(self) -> str:
+        return next(filter(None, map(self._settings.variable, _REGIONS)), "")
+
     def _base_url(self, name: str, preset: Preset) -> str:
         entry = self._entries.get(name)
         url = entry.base_url if entry is not None else None
         url = url or find_base_url(name, self._settings)
         if not url and isinstance(preset.dialect, BedrockConverse):
-            regions = map(self._settings.variable, _REGIONS)
-            if region := next(filter(None, regions), None):
+            region = self._region()
+            if region:
                 url = f"https://bedrock-runtime.{region}.amazonaws.com"
         try:
             if url:

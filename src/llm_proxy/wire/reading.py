@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from llm_proxy.wire.dialect import WireError
+from llm_proxy.wire.parsing import parse_json
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def read_object(body: bytes) -> dict[str, Any]:
         WireError: It is not JSON, or not an object.
     """
     try:
-        value = orjson.loads(body)
+        value = parse_json(body)
     except orjson.JSONDecodeError as error:
         raise WireError("the body is not JSON") from error
     if not isinstance(value, dict):

@@ -17,6 +17,7 @@ from llm_proxy.types import (
     ToolCall,
     ToolResult,
 )
+from llm_proxy.wire.parsing import parse_json
 
 _NOT_OF_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -70,7 +71,7 @@ def arguments_object(arguments: str, *, custom: bool = False) -> dict[str, Any]:
         if not arguments.strip():
             return {}
         try:
-            value = orjson.loads(arguments)
+            value = parse_json(arguments)
         except orjson.JSONDecodeError:
             value = None
         if isinstance(value, dict):

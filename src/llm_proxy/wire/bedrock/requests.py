@@ -31,7 +31,7 @@ def write_request(model: str, request: ChatRequest) -> Encoded:
     """
     family = find_family(model)
     cache = CachePoints(family)
-    turns = TurnWriter(cache)
+    turns = TurnWriter(cache, thinks=family == "anthropic")
     choice = request.tool_choice
     # Nothing else keeps a model from calling the tools that it is offered.
     tools = () if choice is not None and choice.mode == "none" else request.tools

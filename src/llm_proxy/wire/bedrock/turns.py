@@ -33,15 +33,21 @@ _BASE64 = re.compile(
 )
 
 
+# The API refuses a document that nobody says a word about.
+_NO_WORDS = "(no text)"
+
+
 class TurnWriter:
     """Writes the turns of one request.
 
     Args:
         cache: Writes wishes to cache.
+        thinks: Whether the model takes its thoughts back; others refuse all thoughts.
     """
 
-    def __init__(self, cache: CachePoints) -> None:
+    def __init__(self, cache: CachePoints, *, thinks: bool) -> None:
         self._cache = cache
+        self._thinks = thinks
         self._media = MediaWriter()
 
     def write_system(self, messages: Sequence[Message]) -> list[Block]:
@@ -96,6 +102,8 @@ class TurnWriter:
                 turns.append((message.role, parts))
         for _, parts in turns:
             parts.sort(key=_stands_behind_results)
+            if _is_wordless_document(parts):
+                parts.append([{"text": _NO_WORDS}])
         return [{"role": role, "content": list(chain(*parts))} for role, parts in turns]
 
     def _write_parts(self, message: Message, field: str) -> Iterator[list[Block]]:
@@ -114,7 +122,7 @@ class TurnWriter:
             case Media():
                 return self._media.write(part, field)
             case Thinking():
-                return _write_thinking(part)
+                return _write_thinking(part) if self._thinks else None
             case ToolCall():
                 return _write_call(part)
             case ToolResult():
@@ -222,3 +230,10 @@ def _write_arguments(arguments: str) -> object:
 
 def _stands_behind_results(part: list[Block]) -> bool:
     return "toolResult" not in part[0]
+
+
+def _is_wordless_document(parts: list[list[Block]]) -> bool:
+    blocks = list(chain(*parts))
+    return any("document" in block for block in blocks) and not any(
+        "text" in block or "toolResult" in block for block in blocks
+    )
