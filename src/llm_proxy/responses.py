@@ -7,28 +7,29 @@ from typing import Any
 
 from llm_proxy.errors import NotFoundError
 
-_MAX_KEPT = 10_000
 _MAX_BYTES = 64 * 1024 * 1024
+# What one owner may fill, so that nobody pushes out what is kept for others.
+_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response, and the conversation that led to it.
+    """A response, and what was said to the model before it.
 
     Attributes:
         response: The response object.
         input: The items that were said to the model, without earlier turns.
         provider: The provider that keeps the response too; empty if only we do.
         model: The provider's name of the model.
-        parent: The response before it in the conversation.
-        size: Bytes of its JSON and of what it refers to.
+        parent: The id of the response before it in the conversation; may be empty.
+        size: Bytes of its JSON.
     """
 
     response: dict[str, Any]
     input: tuple[dict[str, Any], ...]
     provider: str = ""
     model: str = ""
-    parent: "StoredResponse | None" = None
+    parent: str = ""
     size: int = 0
 
     @property
@@ -36,32 +37,32 @@ class StoredResponse:
         """The response's id."""
         return str(self.response["id"])
 
-    def conversation(self) -> list[dict[str, Any]]:
-        """List the items of all turns up to this response.
 
-        Returns:
-            Input and output items, oldest first.
-        """
-        turns: list[Sequence[dict[str, Any]]] = []
-        turn: StoredResponse | None = self
-        while turn is not None:
-            turns.append([*turn.input, *turn.response.get("output", ())])
-            turn = turn.parent
-        return [item for items in reversed(turns) for item in items]
+class _Shelf:
+    """What is kept for one owner, the longest unused first."""
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[str, StoredResponse] = OrderedDict()
+        self.bytes = 0
+
+    def drop(self, response_id: str) -> int:
+        stored = self.kept.pop(response_id, None)
+        size = stored.size if stored else 0
+        self.bytes -= size
+        return size
 
 
 class ResponseStore:
-    """Keeps responses in memory, the latest ones of all callers together.
+    """Keeps responses in memory: of each owner, and of all, the latest ones.
 
     Args:
-        max_bytes: JSON bytes to keep; the responses that were not used for longest go
-            first.
+        max_bytes: JSON bytes to keep; one owner gets a quarter of them.
     """
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._kept: OrderedDict[tuple[str, str], StoredResponse] = OrderedDict()
+        self._shelves: OrderedDict[str, _Shelf] = OrderedDict()
 
     def put(self, owner: str, stored: StoredResponse) -> None:
         """Keep a response; one with the same id is replaced.
@@ -70,11 +71,16 @@ class ResponseStore:
             owner: Whose it is; nobody else finds it.
             stored: The response.
         """
-        self._drop((owner, stored.id))
-        self._kept[owner, stored.id] = stored
+        shelf = self._shelves.setdefault(owner, _Shelf())
+        self._shelves.move_to_end(owner)
+        self._bytes -= shelf.drop(stored.id)
+        shelf.kept[stored.id] = stored
+        shelf.bytes += stored.size
         self._bytes += stored.size
-        while self._bytes > self._max_bytes or len(self._kept) > _MAX_KEPT:
-            self._drop(next(iter(self._kept)))
+        while shelf.bytes > self._max_bytes // _SHARE:
+            self._bytes -= shelf.drop(next(iter(shelf.kept)))
+        while self._bytes > self._max_bytes:
+            self._drop_oldest()
 
     def get(self, owner: str, response_id: str) -> StoredResponse:
         """Find a response.
@@ -89,11 +95,32 @@ class ResponseStore:
         Raises:
             NotFoundError: There is none, or it is somebody else's.
         """
-        stored = self._kept.get((owner, response_id))
-        if stored is None:
+        shelf = self._shelves.get(owner)
+        stored = shelf.kept.get(response_id) if shelf else None
+        if shelf is None or stored is None:
             raise NotFoundError("No response with this id is kept for you")
-        self._kept.move_to_end((owner, response_id))
+        shelf.kept.move_to_end(response_id)
         return stored
+
+    def conversation(self, owner: str, response_id: str) -> list[dict[str, Any]]:
+        """List the items of all turns up to a response.
+
+        Args:
+            owner: Who asks.
+            response_id: The last turn.
+
+        Returns:
+            Input and output items, oldest first.
+
+        Raises:
+            NotFoundError: Not all of its turns are kept.
+        """
+        turns: list[Sequence[dict[str, Any]]] = []
+        while response_id:
+            turn = self.get(owner, response_id)
+            turns.append([*turn.input, *turn.response.get("output", ())])
+            response_id = turn.parent
+        return [item for items in reversed(turns) for item in items]
 
     def delete(self, owner: str, response_id: str) -> None:
         """Forget a response.
@@ -102,9 +129,13 @@ class ResponseStore:
             owner: Who asks.
             response_id: Its id.
         """
-        self._drop((owner, response_id))
+        shelf = self._shelves.get(owner)
+        if shelf is not None:
+            self._bytes -= shelf.drop(response_id)
 
-    def _drop(self, key: tuple[str, str]) -> None:
-        stored = self._kept.pop(key, None)
-        if stored is not None:
-            self._bytes -= stored.size
+    def _drop_oldest(self) -> None:
+        owner, shelf = next(iter(self._shelves.items()))
+        if shelf.kept:
+            self._bytes -= shelf.drop(next(iter(shelf.kept)))
+        else:
+            del self._shelves[owner]

@@ -7,7 +7,6 @@ import orjson
 from llm_proxy.providers.base import Errand
 from llm_proxy.providers.http_provider import HTTPProvider
 from llm_proxy.providers.message import Outgoing
-from llm_proxy.providers.travelling import travelling_headers
 from llm_proxy.wire import Passage
 from llm_proxy.wire.gemini import (
     decode_embeddings,
@@ -58,4 +57,4 @@ class GeminiProvider(HTTPProvider):
             raise upstream.bad_response("not one embedding per text")
         json_type = (b"content-type", b"application/json")
         written = write_embeddings(self.model, vectors)
-        return written, (json_type, *travelling_headers(response))
+        return written, (json_type, *upstream.travelling(response))

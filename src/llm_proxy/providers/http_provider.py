@@ -26,7 +26,7 @@ from llm_proxy.providers.readers import (
     Translator,
     WholeAnswer,
 )
-from llm_proxy.providers.travelling import Headers, travelling_headers
+from llm_proxy.providers.travelling import Headers
 from llm_proxy.providers.upstream import Upstream
 from llm_proxy.types import ChatRequest, ChatResponse, Chunk
 from llm_proxy.wire import Encoded, Inquiry, Passage, RelayDialect, scatter
@@ -119,7 +119,7 @@ class HTTPProvider(LLMProvider):
             finally:
                 await response.aclose()
             passage = upstream.decode(dialect.observe, body)
-            return passage._replace(headers=travelling_headers(response))
+            return passage._replace(headers=upstream.travelling(response))
         encoded = self._translate(inquiry)
         message = self._outgoing(encoded, stream=False, patient=True)
         response = await upstream.send(message)
@@ -133,7 +133,7 @@ class HTTPProvider(LLMProvider):
             finish_reason=answer.finish_reason,
             usage=answer.usage,
             model=answer.model,
-            headers=_notes(response, encoded),
+            headers=_notes(self._upstream.travelling(response), encoded),
         )
 
     def relay_stream(self, inquiry: Inquiry) -> AsyncGenerator[Sequence[Passage], None]:
@@ -152,7 +152,15 @@ class HTTPProvider(LLMProvider):
                 reader = dialect.passage_reader(inquiry.asked.fields)
             else:
                 reader = Translated(self._decoder(response), Translator(inquiry))
-            return Beginning((Passage(b"", headers=_notes(response, encoded)),), reader)
+            return Beginning(
+                (
+                    Passage(
+                        b"",
+                        headers=_notes(self._upstream.travelling(response), encoded),
+                    ),
+                ),
+                reader,
+            )
 
         return self._upstream.stream(message, begin)
 
@@ -176,7 +184,10 @@ class HTTPProvider(LLMProvider):
             content_type = response.headers.get("content-type", "").encode(
                 response.headers.encoding
             )
-            headers = ((b"content-type", content_type), *travelling_headers(response))
+            headers = (
+                (b"content-type", content_type),
+                *self._upstream.travelling(response),
+            )
             reader = self._errand_reader(errand, response)
             return Beginning((Passage(b"", headers=headers),), reader)
 
@@ -233,8 +244,8 @@ class HTTPProvider(LLMProvider):
         return self._upstream.bad_response(f"no text, finish_reason={finish_reason}")
 
 
-def _notes(response: httpx.Response, encoded: Encoded) -> Headers:
-    headers = travelling_headers(response)
+def _notes(travelling: Headers, encoded: Encoded) -> Headers:
+    headers = travelling
     # Some are a caller's own words, which could be anything.
     names = [name for name in encoded.dropped if _NAME.fullmatch(name)][:_MOST_NAMES]
     if names:

@@ -16,11 +16,12 @@ _LIMITS = (b"x-ratelimit-", b"anthropic-ratelimit-")
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-def travelling_headers(response: httpx.Response) -> Headers:
+def travelling_headers(response: httpx.Response, key: str | None) -> Headers:
     """Pick the headers that callers of `/v1` see.
 
     Args:
         response: The upstream's.
+        key: The provider key, which none of them may quote.
 
     Returns:
         Limits under the vendor's names, and the vendor's id of the request as
@@ -28,7 +29,10 @@ def travelling_headers(response: httpx.Response) -> Headers:
         its name.
     """
     picked = []
+    secret = (key or "").encode("latin-1")
     for raw_name, value in response.headers.raw:
+        if secret and secret in value:
+            continue
         name = raw_name.lower()
         if name in _REQUEST_IDS:
             picked.append((b"x-upstream-request-id", value))

@@ -29,7 +29,7 @@ from llm_proxy.providers.faults import (
     stream_faults,
 )
 from llm_proxy.providers.message import Beginning, Outgoing, media_type_of
-from llm_proxy.providers.travelling import hide_key, travelling_headers
+from llm_proxy.providers.travelling import Headers, hide_key, travelling_headers
 from llm_proxy.transport import BodyTooLargeError, raw_body, read_body
 from llm_proxy.wire import UpstreamFaultError, WireError
 
@@ -233,6 +233,10 @@ class Upstream:
         except WireError as error:
             raise self.bad_response(str(error)) from error
 
+    def travelling(self, response: httpx.Response) -> Headers:
+        """Pick the headers that callers see; see `travelling_headers`."""
+        return travelling_headers(response, self._connection.api_key)
+
     def bad_response(self, why: str) -> LLMBadResponseError:
         """Make the error of an answer that is none.
 
@@ -276,7 +280,7 @@ class Upstream:
             body = b""
         detail = self._connection.dialect.decode_error(body)
         error = from_status(response.status_code, detail, self.name, response.headers)
-        error.headers = travelling_headers(response)
+        error.headers = self.travelling(response)
         return hide_key(error, self._connection.api_key)
 
 

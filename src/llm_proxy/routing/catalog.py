@@ -109,7 +109,8 @@ class Catalog:
             total = self._aliases[alias].timeouts.total
             return replace(self._alias_route(alias), deadline_seconds=total or deadline)
         target = self._names.find(name)
-        if target is None:
+        # Names of dots alone would be taken for places where they stand in a path.
+        if target is None or not target.model.strip("."):
             raise self._unknown(name)
         # Made here so that a name that leads nowhere is the caller's error at once.
         self.factory.get_provider(target.provider, target.model)

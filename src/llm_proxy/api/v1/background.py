@@ -16,6 +16,7 @@ from llm_proxy.wire.openai_responses import begin_response, fail_response
 
 _log = get_logger(__name__)
 _MOST = 100
+_MOST_OF_ONE = 25
 
 Keep = Callable[[dict[str, Any], Target], None]
 
@@ -45,13 +46,15 @@ class Background:
             The response as it is now.
 
         Raises:
-            OverloadedError: Too many are under way.
+            OverloadedError: Too many are under way, in all or for this caller.
         """
-        if len(self._tasks) >= _MOST:
+        owner = call.principal.name
+        of_one = sum(name == owner for name, _ in self._tasks)
+        if len(self._tasks) >= _MOST or of_one >= _MOST_OF_ONE:
             raise OverloadedError(retry_after_seconds=1.0)
         queued = begin_response(inquiry.asked, "queued")
         keep(queued, call.route.targets[0])
-        key = call.principal.name, queued["id"]
+        key = owner, queued["id"]
         task = asyncio.create_task(self._run(call, inquiry, keep))
         self._tasks[key] = task
         task.add_done_callback(lambda _: self._tasks.pop(key, None))

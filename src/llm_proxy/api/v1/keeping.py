@@ -34,12 +34,14 @@ class Keeper:
         self._owner = owner
         self._inquiry = inquiry
         self._parent: StoredResponse | None = None
+        self._earlier: list[dict[str, Any]] = []
         fields = inquiry.asked.fields
         self.wanted = fields.get("store") is not False
         previous = fields.get("previous_response_id")
         if previous is not None:
             try:
                 self._parent = self._store.get(owner, str(previous))
+                self._earlier = self._store.conversation(owner, str(previous))
             except NotFoundError:
                 raise InvalidInputError(
                     "The previous response was not found",
@@ -76,7 +78,7 @@ class Keeper:
         if parent is None:
             return route, inquiry
         fields = {**inquiry.asked.fields, "previous_response_id": None}
-        fields["input"] = [*parent.conversation(), *input_items(fields)]
+        fields["input"] = [*self._earlier, *input_items(fields)]
         inquiry = replace(inquiry, conversation=fields)
         keeps = [each for each in route.targets if each.provider == parent.provider]
         if not keeps:
@@ -109,8 +111,8 @@ class Keeper:
             input=items,
             provider=target.provider if native else "",
             model=target.model if native else "",
-            parent=self._parent,
-            size=size + (self._parent.size if self._parent else 0),
+            parent=self._parent.id if self._parent else "",
+            size=size,
         )
         self._store.put(self._owner, stored)
 

@@ -66,8 +66,7 @@ async def list_input_items(request: Request) -> Response:
     caller, stored = _find(request)
     if stored.provider:
         return await _ask(request, caller, stored, "GET", "/input_items")
-    items = stored.conversation()
-    items = items[: len(items) - len(stored.response.get("output", ()))]
+    items = list(stored.input)
     query = request.query_params
     if query.get("order", "desc") == "desc":
         items.reverse()

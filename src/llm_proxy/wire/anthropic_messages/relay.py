@@ -50,7 +50,7 @@ class AnthropicPassageReader:
                 return []
         check_utf8(data)
         whole = data.count(b"}\n\n") == data.count(b"\n\n")
-        if not whole or b'"message_' in data or b'"error"' in data:
+        if not whole or b'"message_' in data or b"error" in data:
             return [self._look_into(data)]
         return [Passage(data, _has_content(data))]
 
@@ -84,10 +84,14 @@ class AnthropicPassageReader:
 
     def _look_into(self, data: bytes) -> Passage:
         passage = Passage(data, _has_content(data))
-        for _, payload in self._events.feed(data):
-            event = _event_of_interest(payload)
+        for name, payload in self._events.feed(data):
+            event = _event_of_interest(name, payload)
             if event is not None:
                 passage = self._hear(event, passage)
+            if self.done:
+                # What stands behind the end in the same read is none of the answer.
+                end = _EMPTY_LINE.search(data, max(data.find(payload), 0))
+                return passage._replace(data=data[: end.end()] if end else data)
         return passage
 
     def _hear(self, event: dict[str, Any], passage: Passage) -> Passage:
@@ -114,7 +118,9 @@ class AnthropicPassageReader:
         return passage
 
 
-def _event_of_interest(payload: bytes) -> dict[str, Any] | None:
+def _event_of_interest(name: bytes, payload: bytes) -> dict[str, Any] | None:
+    if name == b"error" and not payload.startswith(b"{"):
+        raise UpstreamFaultError(error_detail(payload.decode(errors="replace")))
     if b'"message_' in payload or b'"error"' in payload or not payload.endswith(b"}"):
         try:
             return read_object(payload)
