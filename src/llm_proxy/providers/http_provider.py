@@ -29,7 +29,7 @@ from llm_proxy.providers.readers import (
 from llm_proxy.providers.travelling import Headers
 from llm_proxy.providers.upstream import Upstream
 from llm_proxy.types import ChatRequest, ChatResponse, Chunk
-from llm_proxy.wire import Encoded, Inquiry, Passage, RelayDialect, scatter
+from llm_proxy.wire import Dialect, Encoded, Inquiry, Passage, RelayDialect, scatter
 
 _EVENT_STREAM = "text/event-stream"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -100,7 +100,8 @@ class HTTPProvider(LLMProvider):
 
         def begin(response: httpx.Response) -> Beginning[Chunk]:
             most = self._connection.max_body_bytes
-            return Beginning((), TextWanted(self._decoder(response), self._empty, most))
+            decoder = self._decoder(response, self._dialect)
+            return Beginning((), TextWanted(decoder, self._empty, most))
 
         return self._upstream.stream(self._outgoing(encoded, stream=True), begin)
 
@@ -133,7 +134,7 @@ class HTTPProvider(LLMProvider):
             finish_reason=answer.finish_reason,
             usage=answer.usage,
             model=answer.model,
-            headers=_notes(self._upstream.travelling(response), encoded),
+            headers=_notes(upstream.travelling(response), encoded),
         )
 
     def relay_stream(self, inquiry: Inquiry) -> AsyncGenerator[Sequence[Passage], None]:
@@ -151,16 +152,10 @@ class HTTPProvider(LLMProvider):
             if dialect is not None and media_type_of(response) == dialect.stream_type:
                 reader = dialect.passage_reader(inquiry.asked.fields)
             else:
-                reader = Translated(self._decoder(response), Translator(inquiry))
-            return Beginning(
-                (
-                    Passage(
-                        b"",
-                        headers=_notes(self._upstream.travelling(response), encoded),
-                    ),
-                ),
-                reader,
-            )
+                decoder = self._decoder(response, dialect or self._v1_dialect)
+                reader = Translated(decoder, Translator(inquiry))
+            notes = _notes(self._upstream.travelling(response), encoded)
+            return Beginning((Passage(b"", headers=notes),), reader)
 
         return self._upstream.stream(message, begin)
 
@@ -229,8 +224,9 @@ class HTTPProvider(LLMProvider):
         body = await self._upstream.read(response, patient=patient)
         return self._upstream.decode(self._dialect.decode_response, body)
 
-    def _decoder(self, response: httpx.Response) -> StreamReader[Chunk]:
-        dialect = self._dialect
+    def _decoder(
+        self, response: httpx.Response, dialect: Dialect
+    ) -> StreamReader[Chunk]:
         if media_type_of(response) == dialect.stream_type:
             return dialect.stream_decoder()
         # Some upstreams do not stream, whatever they are asked.

@@ -13,7 +13,7 @@ from llm_proxy.errors import APIError
 from llm_proxy.exchange import Call
 from llm_proxy.gateway import Gateway
 from llm_proxy.routing import Catalog
-from llm_proxy.wire import Inquiry, Passage, Surface
+from llm_proxy.wire import Passage, Surface
 
 
 async def chat_completions(request: Request) -> Response:
@@ -36,30 +36,13 @@ async def _converse(request: Request, surface: Surface) -> Response:
     inquiry = await read_inquiry(request, surface)
     catalog: Catalog = request.app.state.catalog
     call = Call(caller, f"v1.{surface.name}", catalog.resolve(inquiry.asked.model))
-    return await answer(request, call, inquiry)
-
-
-async def answer(request: Request, call: Call, inquiry: Inquiry) -> Response:
-    """Have an inquiry answered, at once or as a stream.
-
-    Args:
-        request: Its connection is watched.
-        call: Who asks whom.
-        inquiry: What is asked.
-
-    Returns:
-        The response in the caller's dialect.
-
-    Raises:
-        APIError: Nobody answered.
-    """
     gateway: Gateway = request.app.state.gateway
-    headers = own_headers(inquiry.surface, request.state.request_id)
+    headers = own_headers(surface, request.state.request_id)
     async with Connected(request.receive):
         if inquiry.stream:
             live = await gateway.relay_stream(call, inquiry)
             headers += live.first[0].headers
-            return EventStream(live, PassageWriter(inquiry.surface), headers)
+            return EventStream(live, PassageWriter(surface), headers)
         passage = (await gateway.relay(call, inquiry)).answer
     response = Response(passage.data, media_type="application/json")
     response.raw_headers += [*headers, *passage.headers]
