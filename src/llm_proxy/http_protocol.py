@@ -7,8 +7,8 @@ lines. This module adds the bounds and answers every refusal with the error body
 native surface.
 """
 
-from asyncio import AbstractEventLoop, TimerHandle, Transport
-from collections.abc import Callable, Iterable
+from asyncio import Transport
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 import orjson
-from uvicorn.protocols.http.flow_control import FlowControl
 
+from llm_proxy.http_flow import Flow
 from llm_proxy.telemetry import get_logger
 
 try:
@@ -100,49 +100,6 @@ class _RefusedError(Exception):
     """Stops the parser once a request has been refused."""
 
 
-class _Deadline(FlowControl):
-    """Flow control with a deadline for the client that rests while reading is paused.
-
-    A client cannot send to a server that does not read.
-    """
-
-    def __init__(
-        self, transport: Transport, loop: AbstractEventLoop, expired: Callable[[], None]
-    ) -> None:
-        super().__init__(transport)
-        self._loop = loop
-        self._expired = expired
-        self._remaining: float | None = None
-        self._timer: TimerHandle | None = None
-
-    def ensure(self, seconds: float) -> None:
-        """Starts the deadline unless it runs already."""
-        if self._remaining is None:
-            self._remaining = seconds
-            if not self.read_paused:
-                self._timer = self._loop.call_later(seconds, self._expired)
-
-    def clear(self) -> None:
-        """Drops the deadline: what was due has arrived."""
-        self._remaining = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def pause_reading(self) -> None:
-        super().pause_reading()
-        if self._timer is not None:
-            self._remaining = self._timer.when() - self._loop.time()
-            self._timer.cancel()
-            self._timer = None
-
-    def resume_reading(self) -> None:
-        if self.read_paused:
-            super().resume_reading()
-            if self._remaining is not None:
-                self._timer = self._loop.call_later(self._remaining, self._expired)
-
-
 class _Awaited(Enum):
     """What the client has to send next."""
 
@@ -155,13 +112,13 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
     """uvicorn's protocol for one connection, within `EdgeLimits`."""
 
     limits: ClassVar[EdgeLimits]
-    flow: _Deadline  # ty: ignore[incompatible-mutable-override]
+    flow: Flow  # ty: ignore[incompatible-mutable-override]
     # None until the first head is complete.
     cycle: uvicorn_http.RequestResponseCycle | None  # type: ignore[assignment]  # ty: ignore[incompatible-attribute-override]
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.flow = _Deadline(transport, self.loop, self._on_deadline)
+        self.flow = Flow(transport, self.loop, self._on_deadline)
         self._awaited = _Awaited.HEAD
         # Bytes of head, chunk framing or trailers since anything else has come, counted
         # as they are read: the parser hides a header until it is complete.
@@ -170,7 +127,7 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
         self.flow.ensure(self.limits.head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.flow.clear()
+        self.flow.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

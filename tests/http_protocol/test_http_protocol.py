@@ -12,6 +12,7 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from llm_proxy.http_flow import STALL_SECONDS
 from llm_proxy.http_protocol import EdgeLimits, http_protocol
 
 LIMITS = EdgeLimits(max_head_bytes=65536, head_timeout=10.0, body_timeout=30.0)
@@ -540,3 +541,40 @@ def test_without_httptools_the_error_says_what_to_do(monkeypatch):
     monkeypatch.delattr("uvicorn.protocols.http.httptools_impl")
     with pytest.raises(ImportError, match="needs httptools"):
         spec.loader.exec_module(module_from_spec(spec))
+
+
+class TestClientsWhoDoNotRead:
+    async def pause(self, edge: Edge) -> Client:
+        """A client who does not read an answer that is larger than all buffers."""
+        client = await edge.connect()
+        client.writer.transport.pause_reading()
+        await client.send(b"GET /stream HTTP/1.1\r\nHost: test\r\n\r\n")
+        edge.app.chunks.put_nowait(b"x" * 32 * 1024 * 1024)
+        await until(lambda: edge.protocols[0].flow.write_paused)
+        return client
+
+    async def test_they_are_cut_off(self, edge):
+        await self.pause(edge)
+        edge.clock.advance(STALL_SECONDS - 1)
+        assert not edge.protocols[0].transport.is_closing()
+        edge.clock.advance(1)
+        assert edge.protocols[0].transport.is_closing()
+
+    async def test_whoever_reads_at_all_is_not(self, edge):
+        client = await self.pause(edge)
+        transport = edge.protocols[0].transport
+        for _ in range(3):
+            unread = transport.get_write_buffer_size()
+            client.writer.transport.resume_reading()
+            await until(lambda: transport.get_write_buffer_size() < unread)  # noqa: B023
+            client.writer.transport.pause_reading()
+            edge.clock.advance(STALL_SECONDS)
+            assert not transport.is_closing()
+
+    async def test_whoever_has_read_all_is_forgotten(self, edge):
+        client = await self.pause(edge)
+        client.writer.transport.resume_reading()
+        while edge.protocols[0].flow.write_paused:
+            await client.reader.read(1 << 20)
+        edge.clock.advance(STALL_SECONDS)
+        assert not edge.protocols[0].transport.is_closing()
