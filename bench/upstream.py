@@ -50,7 +50,11 @@ def message_body() -> bytes:
 
 def message_events() -> list[bytes]:
     """Returns the same stream as Anthropic writes it."""
-    begun: dict[str, object] = {"content": [], "stop_reason": None, "stop_sequence": None}
+    begun: dict[str, object] = {
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+    }
     text = {"type": "text_delta", "text": TOKEN}
     block = {"type": "text", "text": ""}
     end = {"stop_reason": "end_turn", "stop_sequence": None}

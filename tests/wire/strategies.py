@@ -51,6 +51,7 @@ JSON_OBJECTS = st.dictionaries(NAMES, JSON_VALUES, max_size=3)
 ARGUMENTS = JSON_OBJECTS.map(
     lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 )
+CLOSED = {"additionalProperties": False}
 SCHEMAS = st.fixed_dictionaries(
     {
         "type": st.just("object"),
@@ -61,6 +62,10 @@ SCHEMAS = st.fixed_dictionaries(
         ),
     },
     optional={"additionalProperties": st.just(False)},
+)
+CLOSED_SCHEMAS = SCHEMAS.map(lambda schema: schema | CLOSED)
+STRICT_SCHEMAS = CLOSED_SCHEMAS.map(
+    lambda schema: schema | {"required": list(schema["properties"])}
 )
 
 
@@ -173,13 +178,15 @@ def conversations(draw, *, user, assistant, calls, results, leading=()):
 
 def tools(cache=NO_CACHE, strict=STRICTNESS):
     """Lists of tools whose names differ."""
-    tool = st.builds(
-        Tool,
-        NAMES,
-        st.just("") | TEXTS,
-        SCHEMAS,
-        strict=strict,
-        cache=cache,
+    tool = strict.flatmap(
+        lambda wanted: st.builds(
+            Tool,
+            NAMES,
+            st.just("") | TEXTS,
+            STRICT_SCHEMAS if wanted else SCHEMAS,
+            strict=st.just(wanted),
+            cache=cache,
+        )
     )
     return st.lists(tool, max_size=3, unique_by=lambda one: one.name).map(tuple)
 
@@ -188,7 +195,15 @@ TOOL_CHOICES = st.none() | st.one_of(
     st.builds(ToolChoice, st.sampled_from(["auto", "none", "required"])),
     st.builds(ToolChoice, st.just("named"), NAMES),
 )
-SCHEMA_FORMATS = st.builds(ResponseFormat, SCHEMAS, NAMES)
+
+
+def schema_formats(description=NO_DETAIL):
+    """Forms of an answer as OpenAI takes them."""
+    rest = (NAMES, description)
+    return st.one_of(
+        st.builds(ResponseFormat, STRICT_SCHEMAS, *rest, st.just(True)),
+        st.builds(ResponseFormat, SCHEMAS, *rest, st.just(False)),
+    )
 
 
 @st.composite

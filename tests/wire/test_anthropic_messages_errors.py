@@ -21,6 +21,7 @@ from llm_proxy.errors import (
     PayloadTooLargeError,
     PromptTooLongError,
     RateLimitExceeded,
+    RequestRejectedError,
     UnknownModelError,
     UnsupportedFeatureError,
     UnsupportedMediaTypeError,
@@ -121,6 +122,13 @@ def test_what_the_vendor_said_comes_first():
         "type": "invalid_request_error",
         "message": "prompt is too long: 2 > 1",
     }
+
+
+def test_the_vendors_code_is_among_the_details():
+    error = RequestRejectedError()
+    error.vendor = VendorWords("Not found", code="thread_not_found")
+    told = SURFACE.encode_error(error, "").body["error"]
+    assert told["details"] == {"error_code": "thread_not_found"}
 
 
 def test_an_error_can_end_a_stream():

@@ -163,7 +163,7 @@ def test_a_request_of_claude_code_is_read():
 
 def test_both_places_of_a_schema_are_read():
     schema = {"type": "json_schema", "schema": {"type": "object"}}
-    expected = ResponseFormat({"type": "object"})
+    expected = ResponseFormat({"type": "object"}, strict=None)
     assert decode(output_config={"format": schema}).response_format == expected
     assert decode(output_format=schema).response_format == expected
 
@@ -263,8 +263,16 @@ def test_features_of_the_vendors_own_servers_are_refused(fields, field):
     assert caught.value.details[0]["field"] == field
 
 
+@pytest.mark.parametrize("type_", ["create", "continue"])
+def test_threads_are_refused_so_that_the_whole_conversation_is_sent(type_):
+    with pytest.raises(UnsupportedFeatureError, match="full conversation") as caught:
+        decode(thread={"type": type_})
+    error = AnthropicSurface().encode_error(caught.value, "req_1").body["error"]
+    assert error["details"] == {"error_code": "thread_unsupported_request"}
+
+
 def test_unused_features_are_no_features():
-    assert decode(mcp_servers=[], container=None).unknown == ()
+    assert decode(mcp_servers=[], container=None, thread=None).unknown == ()
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_whole_events_pass_at_once_and_are_understood():
     assert relay.feed(PING) == [Passage(PING)]
     assert relay.feed(DELTA) == [Passage(DELTA, has_content=True)]
     assert relay.feed(CALL) == [Passage(CALL, has_content=True)]
-    assert relay.feed(END) == [Passage(END, False, "length", ENDED)]
+    assert relay.feed(END) == [Passage(END, True, "length", ENDED)]
     assert not relay.done
     assert relay.feed(STOP) == [Passage(STOP)]
     assert relay.done

@@ -329,6 +329,14 @@ def test_an_answer_can_have_a_schema():
     }
 
 
+def test_a_schema_of_an_answer_or_of_a_strict_tool_is_closed():
+    loose = {"type": "object", "properties": {}}
+    tools = (Tool("f", parameters=loose, strict=True), Tool("g", parameters=loose))
+    body = encode(asking(tools=tools, response_format=ResponseFormat(loose)))
+    assert body["output_config"]["format"]["schema"] == SCHEMA
+    assert [tool["input_schema"] for tool in body["tools"]] == [SCHEMA, loose]
+
+
 @pytest.mark.parametrize("model", ["claude-3-5-haiku-latest", "MiniMax-M2"])
 def test_a_schema_that_is_only_welcome_is_left_out_where_it_may_not_be_known(model):
     wanted = ResponseFormat(SCHEMA, required=False)
@@ -337,10 +345,17 @@ def test_a_schema_that_is_only_welcome_is_left_out_where_it_may_not_be_known(mod
     assert "output_config" in encode(asking(response_format=wanted), model)
 
 
+def test_any_json_is_left_to_the_prompt():
+    encoded = AnthropicMessages().encode_request(
+        "claude-x", asking(response_format=ResponseFormat()), False
+    )
+    assert "output_config" not in orjson.loads(encoded.body)
+    assert encoded.dropped == ("response_format",)
+
+
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
-        (asking(response_format=ResponseFormat()), "response_format"),
         (
             ChatRequest((Message("user", (Text("a"), Media("audio", data="AA=="))),)),
             "messages.0.content.1",
@@ -604,7 +619,10 @@ def requests(draw):
         parallel_tool_calls=draw(
             st.sampled_from([None, True, False]) if can_be_parallel else st.none()
         ),
-        response_format=draw(st.none() | st.builds(ResponseFormat, canonical.SCHEMAS)),
+        response_format=draw(
+            st.none()
+            | st.builds(ResponseFormat, canonical.CLOSED_SCHEMAS, strict=st.none())
+        ),
         max_tokens=draw(st.integers(1, 10**5)),
         temperature=draw(st.none() | st.floats(0, 1)),
         top_p=draw(st.none() | st.floats(0, 1)),

@@ -37,6 +37,7 @@ GPT = "openai.gpt-oss-120b-1:0"
 ALL = [CLAUDE, NEW_CLAUDE, NOVA, LLAMA, GPT]
 HELLO = (said("user", "Hello"),)
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+CLOSED = SCHEMA | {"additionalProperties": False}
 LOOK = Tool("look", "Looks.", SCHEMA)
 SERVICE = botocore.session.Session().get_service_model("bedrock-runtime")
 INPUT = SERVICE.operation_model("ConverseStream").input_shape
@@ -490,7 +491,7 @@ def test_tools_have_a_specification():
                 "toolSpec": {
                     "name": "look",
                     "description": "Looks.",
-                    "inputSchema": {"json": SCHEMA},
+                    "inputSchema": {"json": CLOSED},
                     "strict": True,
                 }
             },
@@ -659,13 +660,13 @@ def test_structured_output_has_a_schema_as_text():
     definition = written["structure"]["jsonSchema"]
 
     assert written["type"] == "json_schema"
-    assert json.loads(definition.pop("schema")) == SCHEMA
+    assert json.loads(definition.pop("schema")) == CLOSED
     assert definition == {"name": "cat", "description": "A cat."}
 
 
-def test_json_without_a_schema_is_an_error():
-    with pytest.raises(UnsupportedFeatureError, match="schema"):
-        encode(ChatRequest(HELLO, response_format=ResponseFormat()))
+def test_any_json_is_left_to_the_prompt():
+    _, dropped = encode(ChatRequest(HELLO, response_format=ResponseFormat()))
+    assert dropped == ("response_format",)
 
 
 def test_structured_output_that_is_not_required_is_left_out():

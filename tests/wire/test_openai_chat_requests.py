@@ -33,7 +33,7 @@ FULL = OpenAIChat(
 )
 SURFACE = OpenAIChatSurface()
 HELLO = [{"role": "user", "content": "Hello"}]
-SCHEMA = {"type": "object"}
+SCHEMA = {"type": "object", "properties": {}, "additionalProperties": False}
 GRAMMAR = {"type": "grammar", "syntax": "regex", "definition": "a+"}
 
 
@@ -89,6 +89,7 @@ OPTIONS = [
     ("service_tier", "flex", {"service_tier": "flex"}),
     ("verbosity", "low", {"verbosity": "low"}),
     ("reasoning", Reasoning("high"), {"reasoning_effort": "high"}),
+    ("user", "u" * 64, {"user": "u" * 64}),
     ("response_format", ResponseFormat(), {"response_format": {"type": "json_object"}}),
     (
         "response_format",
@@ -114,6 +115,31 @@ def test_every_option_has_its_field(name, value, fields):
 
     assert encode(request) == {"model": "m", "messages": HELLO, **fields}
     assert decode(**fields) == request
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict", "written", "dropped"),
+    [
+        (SCHEMA, None, True, ()),
+        ({"type": "object"}, None, False, ()),
+        (SCHEMA, False, False, ()),
+        ({"type": "object"}, True, False, ("strict",)),
+    ],
+)
+def test_only_a_strict_schema_is_sent_as_strict(schema, strict, written, dropped):
+    form = ResponseFormat(schema, strict=strict)
+    encoded = FULL.encode_request("m", asking(response_format=form), False)
+    sent = orjson.loads(encoded.body)["response_format"]["json_schema"]
+    assert (sent["schema"], sent["strict"]) == (schema, written)
+    assert encoded.dropped == dropped
+
+
+def test_a_tool_is_not_strict_if_its_schema_is_not():
+    tool = Tool("f", parameters={"type": "object"}, strict=True)
+    encoded = FULL.encode_request("m", asking(tools=(tool,)), False)
+    [sent] = orjson.loads(encoded.body)["tools"]
+    assert sent["function"]["strict"] is False
+    assert encoded.dropped == ("strict",)
 
 
 def test_all_fields_of_tools_are_written():
@@ -177,6 +203,7 @@ def test_grammars_are_understood_in_the_words_of_either_api():
         (PLAIN, asking(response_format=ResponseFormat(required=False)), {}),
         (PLAIN, asking(reasoning=Reasoning(visible=True)), {}),
         (FULL, asking(reasoning=Reasoning("low", 99999)), {"reasoning_effort": "low"}),
+        (FULL, asking(reasoning=Reasoning("max")), {"reasoning_effort": "xhigh"}),
         *(
             (FULL, asking(reasoning=Reasoning("", tokens)), {"reasoning_effort": name})
             for tokens, name in [(1024, "low"), (2049, "medium"), (9000, "high")]
@@ -611,8 +638,9 @@ REQUESTS = st.builds(
     ChatRequest,
     TURNS_OF,
     tools=canonical.tools(canonical.CACHES),
-    response_format=st.none() | canonical.SCHEMA_FORMATS | st.just(ResponseFormat()),
-    reasoning=st.none() | st.builds(Reasoning, st.sampled_from(["none", "low", "max"])),
+    response_format=st.none() | canonical.schema_formats() | st.just(ResponseFormat()),
+    reasoning=st.none()
+    | st.builds(Reasoning, st.sampled_from(["none", "low", "high"])),
     max_tokens=st.none() | st.integers(1, 2**31 - 1),
     temperature=st.none() | st.floats(0, 2),
     top_p=st.none() | st.floats(0, 1),
@@ -681,3 +709,22 @@ def test_whether_usage_is_wanted_must_be_clear():
     options = {"include_usage": "yes"}
     field = refused(InvalidInputError, stream_options=options)
     assert field == "stream_options.include_usage"
+
+
+def test_an_id_that_is_too_long_is_a_digest():
+    users = [
+        orjson.loads(OpenAIChat().encode_request("m", asking(user=user), False).body)
+        for user in ("u" * 65, "u" * 65, "v" * 65)
+    ]
+    first, again, other = [body["user"] for body in users]
+    assert first == again != other
+    assert len(first) == 64
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "openai/gpt-4.1-mini", "gpt-3.5-turbo"])
+def test_models_that_never_reason_are_not_told_to(model):
+    encoded = OpenAIChat().encode_request(
+        model, asking(reasoning=Reasoning("high")), False
+    )
+    assert "reasoning_effort" not in orjson.loads(encoded.body)
+    assert encoded.dropped == ("reasoning",)

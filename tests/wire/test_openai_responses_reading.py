@@ -538,6 +538,12 @@ GROUP = {
 }
 
 
+def test_a_conversation_that_is_kept_at_openai_is_not_ignored():
+    with pytest.raises(UnsupportedFeatureError) as caught:
+        read(conversation="conv_1")
+    assert field_at_fault(caught) == "conversation"
+
+
 def test_tools_of_a_namespace_are_named_after_it():
     call = {
         "type": "function_call",

@@ -24,7 +24,7 @@ from llm_proxy.wire.openai_responses import OpenAIResponses, OpenAIResponsesSurf
 DIALECT = OpenAIResponses()
 SURFACE = OpenAIResponsesSurface()
 HELLO = ChatRequest((said("user", "Hello"),))
-SCHEMA = {"type": "object", "properties": {}}
+SCHEMA = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 def encode(request, stream=False):
@@ -310,6 +310,31 @@ def test_what_cannot_be_said_is_an_unsupported_feature(message, words):
     assert "Responses API" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("schema", "strict", "written", "dropped"),
+    [
+        (SCHEMA, None, True, ()),
+        ({"type": "object"}, None, False, ()),
+        (SCHEMA, False, False, ()),
+        ({"type": "object"}, True, False, ("strict",)),
+    ],
+)
+def test_only_a_strict_schema_is_sent_as_strict(schema, strict, written, dropped):
+    form = ResponseFormat(schema, strict=strict)
+    encoded = DIALECT.encode_request("m", asking(response_format=form), False)
+    sent = orjson.loads(encoded.body)["text"]["format"]
+    assert (sent["schema"], sent["strict"]) == (schema, written)
+    assert encoded.dropped == dropped
+
+
+def test_a_tool_is_not_strict_if_its_schema_is_not():
+    tool = Tool("f", parameters={"type": "object"}, strict=True)
+    encoded = DIALECT.encode_request("m", asking(tools=(tool,)), False)
+    [sent] = orjson.loads(encoded.body)["tools"]
+    assert sent["strict"] is False
+    assert encoded.dropped == ("strict",)
+
+
 def test_tools_are_written():
     grammar = {"type": "grammar", "syntax": "lark", "definition": "start: A"}
     tools = (
@@ -394,17 +419,11 @@ CUSTOM_TOOLS = st.lists(
 FORMATS = st.one_of(
     st.none(),
     st.just(ResponseFormat()),
-    st.builds(
-        ResponseFormat,
-        canonical.SCHEMAS,
-        canonical.NAMES,
-        st.just("") | canonical.TEXTS,
-        canonical.STRICTNESS,
-    ),
+    canonical.schema_formats(st.just("") | canonical.TEXTS),
 )
 REASONING = st.none() | st.builds(
     Reasoning,
-    st.sampled_from(["", "none", "low", "max"]),
+    st.sampled_from(["", "none", "low", "high"]),
     visible=st.sampled_from([None, True]),
 ).filter(lambda reasoning: reasoning != Reasoning())
 REQUESTS = st.builds(

@@ -23,6 +23,7 @@ from llm_proxy.errors import (
     LLMUnavailableError,
     PromptTooLongError,
     RequestRejectedError,
+    UnsupportedFeatureError,
     UnsupportedModelError,
 )
 from llm_proxy.wire import ErrorDetail, UpstreamFaultError, WireError
@@ -183,10 +184,12 @@ def _operators_problem(status: int, detail: ErrorDetail) -> type[LLMAPIError] | 
 
 
 def _is_callers_mistake(status: int, detail: ErrorDetail) -> bool:
-    return status in (400, 413, 422) or (status == 404 and _names_model(detail))
+    return status in (400, 413, 422, 501) or (status == 404 and _names_model(detail))
 
 
 def _callers_mistake(status: int, detail: ErrorDetail) -> type[APIError]:
+    if status == 501:
+        return UnsupportedFeatureError
     if status == 404 or any(map(_NO_SUCH_MODEL.search, (detail.message, detail.code))):
         return UnsupportedModelError
     if status == 413 or _TOO_LONG.search(f"{detail.code} {detail.message}"):

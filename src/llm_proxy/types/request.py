@@ -138,6 +138,16 @@ class ChatRequest:
             if isinstance(part, Text)
         ]
 
+    @property
+    def wants_any_json(self) -> bool:
+        """Whether JSON is wanted, of no certain form.
+
+        OpenAI demands that the prompt asks for it as well, so where a provider has no
+        such mode the wish is not lost without it.
+        """
+        form = self.response_format
+        return form is not None and form.required and form.schema is None
+
     def with_texts(self, texts: Sequence[str]) -> "ChatRequest":
         """Put other texts in the place of `texts`.
 

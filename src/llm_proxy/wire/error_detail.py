@@ -72,7 +72,8 @@ def error_detail(error: object) -> ErrorDetail:
     Args:
         error: An object with ``type``, ``code``, ``message``, or a string. Google calls
             the type ``status``, and where others have their code it has an HTTP status
-            and the ``reason`` among the ``details``.
+            and the ``reason`` among the ``details``;
+            Anthropic has the code in its ``details``.
 
     Returns:
         What could be understood.
@@ -81,7 +82,7 @@ def error_detail(error: object) -> ErrorDetail:
         return ErrorDetail(None, "", error if isinstance(error, str) else "")
     kind, code = error.get("type", error.get("status")), error.get("code")
     details = _objects(error.get("details"))
-    reason = code
+    reason = code or _anthropics_code(error.get("details"))
     if isinstance(code, int):
         # Novita has it beside the code.
         reason = _first(details, "reason") or error.get("reason")
@@ -137,6 +138,11 @@ def _read_delay(delay: object) -> float | None:
     """Read how long Google wants to be left alone, like ``34.5s``."""
     match = _DELAY.fullmatch(delay) if isinstance(delay, str) else None
     return float(match[1]) if match else None
+
+
+def _anthropics_code(details: object) -> object:
+    """Read the code by which an error of Anthropic differs from others of its type."""
+    return details.get("error_code") if isinstance(details, dict) else None
 
 
 def _objects(values: object) -> list[dict[str, Any]]:

@@ -218,6 +218,15 @@ BY_ANTHROPIC = {
 }
 
 
+async def test_threads_are_refused_before_their_messages_are_looked_at(ask):
+    thread = {"type": "continue", "previous_message_id": "msg_1"}
+    only_new = {"messages": [blocks(answering("1"))], "thread": thread}
+    response = await ask(ANTHROPIC, **only_new)
+    assert response.status_code == 400
+    details = response.json()["error"]["details"]
+    assert details == {"error_code": "thread_unsupported_request"}
+
+
 @pytest.mark.parametrize("name", BY_ANTHROPIC)
 async def test_anthropic_refuses(ask, name):
     changes, words = BY_ANTHROPIC[name]

@@ -9,7 +9,7 @@ import orjson
 from fastapi import Request
 
 from llm_proxy.api.v1.surfaces import RESPONSES
-from llm_proxy.errors import InvalidInputError, NotFoundError
+from llm_proxy.errors import InvalidInputError, NotFoundError, VendorWords
 from llm_proxy.providers import ProviderFactory
 from llm_proxy.responses import ResponseStore, StoredResponse
 from llm_proxy.routing import Route, Target
@@ -43,12 +43,7 @@ class Keeper:
                 self._parent = self._store.get(owner, str(previous))
                 self._earlier = self._store.conversation(owner, str(previous))
             except NotFoundError:
-                raise InvalidInputError(
-                    "The previous response was not found",
-                    details=[
-                        {"field": "previous_response_id", "problem": "is not kept"}
-                    ],
-                ) from None
+                raise _not_found() from None
 
     def is_native(self, target: Target) -> bool:
         """Say whether a target's upstream keeps responses itself.
@@ -115,6 +110,16 @@ class Keeper:
             size=size,
         )
         self._store.put(self._owner, stored)
+
+
+def _not_found() -> InvalidInputError:
+    field = "previous_response_id"
+    details = [{"field": field, "problem": "is not kept"}]
+    error = InvalidInputError("The previous response was not found", details=details)
+    error.vendor = VendorWords(
+        error.message, "invalid_request_error", "previous_response_not_found", field
+    )
+    return error
 
 
 def input_items(fields: Mapping[str, Any]) -> list[dict[str, Any]]:

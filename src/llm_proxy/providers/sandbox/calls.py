@@ -90,6 +90,7 @@ def call_all(
             name=tool.name,
             pieces=cut_words(_arguments_of(tool, question.text)),
             custom=tool.schema is None,
+            namespace=tool.namespace,
         )
         for place, tool in enumerate(tools)
     )

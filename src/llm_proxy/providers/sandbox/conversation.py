@@ -14,10 +14,12 @@ class Tool:
     Attributes:
         name: Its name.
         schema: The JSON schema of its arguments; None if it takes any text.
+        namespace: The group of tools it belongs to, where a dialect has such groups.
     """
 
     name: str
     schema: Mapping[str, Any] | None
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +152,14 @@ class Call:
         name: The tool.
         pieces: The arguments, as a stream cuts them.
         custom: They are any text instead of JSON.
+        namespace: The group of the tool.
     """
 
     id: str
     name: str
     pieces: tuple[str, ...]
     custom: bool = False
+    namespace: str | None = None
 
     @property
     def arguments(self) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import ValidationError
 
@@ -41,11 +41,11 @@ class Dialect(Protocol):
         ends_with_mark: The last event of a stream has nothing of the answer.
     """
 
-    request_id_header: str
-    prompt_too_long: Problem
-    no_credit: Problem
-    framing: Framing = SSE
-    ends_with_mark: bool = True
+    request_id_header: ClassVar[str]
+    prompt_too_long: ClassVar[Problem]
+    no_credit: ClassVar[Problem]
+    framing: ClassVar[Framing] = SSE
+    ends_with_mark: ClassVar[bool] = True
 
     def check_credentials(self, headers: Mapping[str, str]) -> Problem | None:
         """Find out whether the request carries a key, whichever it is."""

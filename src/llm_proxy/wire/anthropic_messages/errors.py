@@ -48,7 +48,8 @@ def write_error(error: APIError, request_id: str) -> ErrorAnswer:
 
     Returns:
         The status, and ``{"type": "error", "error": {"type", "message"}}``. What cannot
-        be translated is told by ``error.details.error_code`` as well.
+        be translated, and what a provider has a code for, is told by
+        ``error.details.error_code`` as well.
     """
     status = _status(error)
     default = _INVALID_REQUEST if status < 500 else "api_error"
@@ -56,8 +57,9 @@ def write_error(error: APIError, request_id: str) -> ErrorAnswer:
         "type": _TYPES.get(status, default),
         "message": _message(error),
     }
-    if isinstance(error, UnsupportedFeatureError):
-        told["details"] = {"error_code": "unsupported_feature"}
+    code = _code(error)
+    if code:
+        told["details"] = {"error_code": code}
     body = {"type": "error", "error": told, "request_id": request_id}
     return ErrorAnswer(status, body)
 
@@ -82,6 +84,12 @@ def _status(error: APIError) -> int:
         if isinstance(error, kind):
             return status
     return error.status
+
+
+def _code(error: APIError) -> str:
+    if error.vendor is not None and error.vendor.code:
+        return error.vendor.code
+    return error.code.lower() if isinstance(error, UnsupportedFeatureError) else ""
 
 
 def _message(error: APIError) -> str:

@@ -107,7 +107,12 @@ class AnthropicPassageReader:
                 reason = delta.get("stop_reason") if isinstance(delta, dict) else None
                 finish_reason = read_stop_reason(reason)
                 self._finished = self._finished or finish_reason is not None
-                return passage._replace(finish_reason=finish_reason, usage=usage)
+                ended = finish_reason is not None
+                return passage._replace(
+                    has_content=passage.has_content or ended,
+                    finish_reason=finish_reason,
+                    usage=usage,
+                )
             case "message_stop":
                 if not self._finished:
                     # Passed on, it would end the answer as if it were whole.

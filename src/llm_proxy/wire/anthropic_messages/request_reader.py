@@ -18,12 +18,14 @@ from llm_proxy.wire.anthropic_messages.block_reader import (
 )
 from llm_proxy.wire.anthropic_messages.fields import Fields
 from llm_proxy.wire.anthropic_messages.thinking import read_thinking
+from llm_proxy.wire.anthropic_messages.threads import refuse_thread
 
 _KNOWN = frozenset(
     (
         *("model", "messages", "system", "max_tokens", "stream", "metadata"),
         *("temperature", "top_p", "top_k", "stop_sequences", "service_tier"),
         *("tools", "tool_choice", "thinking", "output_config", "output_format"),
+        "thread",
     )
 )
 # Without these the caller would get another answer than the one it asks for.
@@ -65,6 +67,7 @@ def read_request(fields: Mapping[str, Any]) -> ChatRequest:
         UnsupportedFeatureError: It asks for what only the vendor's own models do.
     """
     body = Fields(fields)
+    refuse_thread(body)
     for name, feature in _FEATURES.items():
         if body.values.get(name):
             body.refuse(name, feature)
@@ -157,7 +160,7 @@ def _response_format(body: Fields) -> ResponseFormat | None:
         return None
     if wanted.text("type") != "json_schema":
         wanted.fail("type", "Input should be 'json_schema'")
-    return ResponseFormat(wanted.mapping("schema"))
+    return ResponseFormat(wanted.mapping("schema"), strict=None)
 
 
 def _stop_sequences(body: Fields) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 
-from llm_proxy.errors import UnsupportedFeatureError
 from llm_proxy.types import ChatRequest, Media, Message, Tool, ToolChoice
 from llm_proxy.wire.anthropic_messages.block_writer import (
     shortest,
@@ -16,6 +15,7 @@ from llm_proxy.wire.anthropic_messages.claude import Claude
 from llm_proxy.wire.anthropic_messages.thinking import ThinkingPlan, plan_thinking
 from llm_proxy.wire.dialect import Encoded
 from llm_proxy.wire.free_text import as_function
+from llm_proxy.wire.json_schema import close_schema
 
 _NEVER_TAKEN = (
     "seed",
@@ -68,6 +68,8 @@ def write_request(
     _add_tools(body, request)
     _add_output(body, request, plan, claude)
     dropped = _add_sampling(body, request, plan, claude)
+    if request.wants_any_json:
+        dropped.append("response_format")
     if request.stop:
         body["stop_sequences"] = list(request.stop)
     if request.user:
@@ -142,7 +144,8 @@ def _tool(tool: Tool) -> _Block:
     if tool.description:
         written["description"] = tool.description
     # A function without parameters has none of them; the API wants to hear it.
-    written["input_schema"] = tool.parameters or {"type": "object", "properties": {}}
+    schema = tool.parameters or {"type": "object", "properties": {}}
+    written["input_schema"] = close_schema(schema) if tool.strict else schema
     if tool.strict is not None:
         written["strict"] = tool.strict
     return with_cache(written, tool.cache)
@@ -153,13 +156,11 @@ def _add_output(
 ) -> None:
     config: _Block = {}
     wanted = request.response_format
-    if wanted is not None and wanted.required and wanted.schema is None:
-        raise UnsupportedFeatureError(
-            "The Anthropic dialect has no JSON output without a schema",
-            details=[{"field": "response_format", "problem": "A schema is required"}],
-        )
     if wanted is not None and wanted.schema and (wanted.required or claude.schemas):
-        config["format"] = {"type": "json_schema", "schema": wanted.schema}
+        config["format"] = {
+            "type": "json_schema",
+            "schema": close_schema(wanted.schema),
+        }
     if plan.effort:
         config["effort"] = plan.effort
     if config:

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 
-from llm_proxy.errors import UnsupportedFeatureError
 from llm_proxy.types import ChatRequest, Message, ResponseFormat, Tool, ToolChoice
 from llm_proxy.wire.bedrock.caching import CachePoints
 from llm_proxy.wire.bedrock.family import find_family
@@ -14,6 +13,7 @@ from llm_proxy.wire.bedrock.sampling import add_sampling
 from llm_proxy.wire.bedrock.turns import TurnWriter, tell_tools
 from llm_proxy.wire.dialect import Encoded
 from llm_proxy.wire.free_text import as_function
+from llm_proxy.wire.json_schema import close_schema
 
 
 def write_request(model: str, request: ChatRequest) -> Encoded:
@@ -45,6 +45,8 @@ def write_request(model: str, request: ChatRequest) -> Encoded:
         body["outputConfig"] = output
     if cache.dropped:
         dropped.append("cache")
+    if request.wants_any_json:
+        dropped.append("response_format")
     return Encoded(orjson.dumps(body), tuple(dropped))
 
 
@@ -80,6 +82,7 @@ def _write_tool(tool: Tool) -> dict[str, Any]:
     if function.description:
         spec["description"] = function.description
     if function.strict:
+        spec["inputSchema"] = {"json": close_schema(schema)}
         # Some models do not know the field.
         spec["strict"] = True
     return spec
@@ -88,12 +91,7 @@ def _write_tool(tool: Tool) -> dict[str, Any]:
 def _write_output(form: ResponseFormat | None, effort: str) -> dict[str, Any]:
     output: dict[str, Any] = {"effort": effort} if effort else {}
     # Some models can, some cannot, and their names do not tell.
-    if form is not None and form.required:
-        if form.schema is None:
-            raise UnsupportedFeatureError(
-                "Bedrock's Converse API writes JSON only by a schema",
-                details=[{"field": "response_format", "problem": "no schema is given"}],
-            )
+    if form is not None and form.required and form.schema is not None:
         output["textFormat"] = {
             "type": "json_schema",
             "structure": {"jsonSchema": _write_schema(form)},
@@ -102,7 +100,10 @@ def _write_output(form: ResponseFormat | None, effort: str) -> dict[str, Any]:
 
 
 def _write_schema(form: ResponseFormat) -> dict[str, str]:
-    schema = {"name": form.name, "schema": orjson.dumps(form.schema).decode()}
+    schema = {
+        "name": form.name,
+        "schema": orjson.dumps(close_schema(form.schema or {})).decode(),
+    }
     if form.description:
         schema["description"] = form.description
     return schema

@@ -3,14 +3,22 @@
 Source: the OpenAI API reference, "Create chat completion".
 """
 
+import re
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from llm_proxy.types import ChatRequest, Reasoning, ResponseFormat
+from llm_proxy.wire.json_schema import is_strict_schema, loses_strictness
 from llm_proxy.wire.openai_chat.message_writer import Words, write_messages
 from llm_proxy.wire.openai_chat.tools import write_tool, write_tool_choice
 
 # Thoughts of at most so many tokens are what the efforts commonly stand for.
 _EFFORT_OF_BUDGET = ((2048, "low"), (8192, "medium"))
+# OpenAI's models that do not reason refuse to be told how much they should.
+_NEVER_REASONS = re.compile(r"(?:^|/)(?:gpt-[34]|chatgpt-4o)")
+_LONGEST_USER = 64
+# Anthropic has one more.
+_EFFORTS = {"max": "xhigh"}
 
 
 class Limits(NamedTuple):
@@ -55,12 +63,17 @@ def write_request(
     if form is not None and (form.required or limits.json_schema):
         body["response_format"] = _write_format(form)
     knobs = _write_knobs(request, limits.max_tokens_field)
-    dropped = [name for name in knobs if name in limits.lacks]
+    lacks = limits.lacks
+    if _NEVER_REASONS.search(model):
+        lacks |= {"reasoning"}
+    dropped = [name for name in knobs if name in lacks]
     for name, written in knobs.items():
-        if name not in limits.lacks:
+        if name not in lacks:
             body.update(written)
     if not words.cache and _has_cache_marks(request):
         dropped.append("cache")
+    if loses_strictness(request):
+        dropped.append("strict")
     return body, tuple(dropped)
 
 
@@ -94,6 +107,8 @@ def _write_knobs(
         knobs["parallel_tool_calls"] = {
             "parallel_tool_calls": request.parallel_tool_calls
         }
+    if request.user:
+        knobs["user"] = {"user": shorten_user(request.user)}
     effort = _effort(request.reasoning)
     if effort:
         knobs["reasoning"] = {"reasoning_effort": effort}
@@ -109,10 +124,23 @@ _SAME_NAME = (
     "frequency_penalty",
     "presence_penalty",
     "logit_bias",
-    "user",
     "service_tier",
     "verbosity",
 )
+
+
+def shorten_user(user: str) -> str:
+    """Write an end user's id that OpenAI takes.
+
+    Args:
+        user: Any id; that of Claude Code is longer than what OpenAI takes.
+
+    Returns:
+        The same id, or the same digest for the same long id.
+    """
+    if len(user) <= _LONGEST_USER:
+        return user
+    return sha256(user.encode()).hexdigest()
 
 
 def _effort(reasoning: Reasoning | None) -> str:
@@ -120,7 +148,7 @@ def _effort(reasoning: Reasoning | None) -> str:
         return ""
     budget = reasoning.budget_tokens
     if reasoning.effort or budget is None:
-        return reasoning.effort
+        return _EFFORTS.get(reasoning.effort, reasoning.effort)
     return next((name for most, name in _EFFORT_OF_BUDGET if budget <= most), "high")
 
 
@@ -130,8 +158,7 @@ def _write_format(form: ResponseFormat) -> dict[str, Any]:
     inner: dict[str, Any] = {"name": form.name, "schema": form.schema}
     if form.description:
         inner["description"] = form.description
-    if form.strict is not None:
-        inner["strict"] = form.strict
+    inner["strict"] = form.strict is not False and is_strict_schema(form.schema)
     return {"type": "json_schema", "json_schema": inner}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_proxy.types import CacheTTL, Tool, ToolChoice
 from llm_proxy.wire.free_text import as_function
+from llm_proxy.wire.json_schema import is_strict_schema
 from llm_proxy.wire.openai_chat.fields import (
     take_flag,
     take_list,
@@ -204,7 +205,7 @@ def write_tool(tool: Tool, *, custom: bool, cache: bool) -> dict[str, Any]:
     if tool.parameters is not None:
         function["parameters"] = tool.parameters
     if tool.strict is not None:
-        function["strict"] = tool.strict
+        function["strict"] = tool.strict and is_strict_schema(tool.parameters or {})
     written: dict[str, Any] = {"type": "function", "function": function}
     if cache and tool.cache:
         written["cache_control"] = write_cache(tool.cache)

@@ -89,6 +89,8 @@ def read_request(fields: Mapping[str, Any]) -> ChatRequest:
     """
     if fields.get("prompt") is not None:
         raise unsupported("prompt", "prompts that are stored at OpenAI")
+    if fields.get("conversation") is not None:
+        raise unsupported("conversation", "conversations that are stored at OpenAI")
     choice, tools = read_tool_choice(fields, read_tools(fields))
     text = take_object(fields.get("text") or {}, "text")
     return ChatRequest(

@@ -14,6 +14,8 @@ from llm_proxy.types import (
     ToolResult,
 )
 from llm_proxy.wire.dialect import Encoded
+from llm_proxy.wire.json_schema import is_strict_schema, loses_strictness
+from llm_proxy.wire.openai_chat.request_writer import shorten_user
 from llm_proxy.wire.openai_responses.request_reader import LOGPROBS
 from llm_proxy.wire.openai_responses.tools import write_tool_choice, write_tools
 from llm_proxy.wire.openai_responses.turn_writer import split_instructions, write_items
@@ -83,8 +85,12 @@ def _write_options(request: ChatRequest) -> dict[str, Any]:
     if include:
         options["include"] = include
     text = _write_text(request.response_format, request.verbosity)
-    strings = {"text": text, "user": request.user, "service_tier": request.service_tier}
-    options.update({name: value for name, value in strings.items() if value})
+    written = {
+        "text": text,
+        "user": shorten_user(request.user),
+        "service_tier": request.service_tier,
+    }
+    options.update({name: value for name, value in written.items() if value})
     return options
 
 
@@ -101,15 +107,15 @@ def _write_text(form: ResponseFormat | None, verbosity: str) -> dict[str, Any]:
     }
     if form.description:
         written["description"] = form.description
-    if form.strict is not None:
-        written["strict"] = form.strict
+    written["strict"] = form.strict is not False and is_strict_schema(form.schema)
     return {**text, "format": written}
 
 
 def _write_reasoning(reasoning: Reasoning) -> dict[str, str]:
     written = {}
     if reasoning.effort:
-        written["effort"] = reasoning.effort
+        # Anthropic has one more.
+        written["effort"] = "xhigh" if reasoning.effort == "max" else reasoning.effort
     elif reasoning.budget_tokens is not None:
         budget = reasoning.budget_tokens
         efforts = [name for name, most in _EFFORTS.items() if budget <= most]
@@ -127,6 +133,8 @@ def _find_dropped(request: ChatRequest) -> tuple[str, ...]:
         dropped.append("cache")
     if any(message.name for message in request.messages):
         dropped.append("name")
+    if loses_strictness(request):
+        dropped.append("strict")
     return tuple(dropped)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llm_proxy.types import Tool, ToolChoice
+from llm_proxy.wire.json_schema import is_strict_schema
 from llm_proxy.wire.openai_chat.fields import (
     take_flag,
     take_list,
@@ -211,7 +212,7 @@ def _write(tool: Tool) -> dict[str, Any]:
         "type": "function",
         "name": tool.name,
         "parameters": tool.parameters,
-        "strict": bool(tool.strict),
+        "strict": bool(tool.strict) and is_strict_schema(tool.parameters or {}),
     }
     if tool.description:
         written["description"] = tool.description

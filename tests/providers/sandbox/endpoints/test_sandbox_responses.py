@@ -129,6 +129,37 @@ async def test_refuses_thoughts_it_never_had(respond):
     assert caught.value.code == "invalid_encrypted_content"
 
 
+async def test_calls_the_tools_of_a_namespace(respond):
+    weather = {"type": "namespace", "name": "weather", "description": "Of today"}
+    tools = [weather | {"tools": [LOOKUP, SHELL]}]
+    called = (await respond("lookup and shell", tools=tools)).output[-2:]
+    assert [call.type for call in called] == ["function_call", "custom_tool_call"]
+    assert [call.name for call in called] == ["lookup", "shell"]
+    assert {call.namespace for call in called} == {"weather"}
+    items = [message("lookup and shell"), *(call.to_dict() for call in called)]
+    for call in called:
+        type_ = f"{call.type.removesuffix('_call')}_call_output"
+        items.append({"type": type_, "call_id": call.call_id, "output": "Sunny"})
+    assert "Sunny" in (await respond(items, tools=tools)).output_text
+
+
+async def test_refuses_a_loose_strict_tool_in_a_namespace(respond):
+    weather = {"type": "namespace", "name": "weather", "description": "Of today"}
+    tools = [weather | {"tools": [SHELL, LOOKUP | {"strict": True}]}]
+    with pytest.raises(BadRequestError) as caught:
+        await respond(tools=tools)
+    assert caught.value.param == "tools[0].tools[1].parameters"
+
+
+@pytest.mark.parametrize("type_", ["web_search", "web_search_preview"])
+async def test_never_searches_the_web(respond, type_):
+    search = {"type": type_, "search_context_size": "low"}
+    answer = await respond("Use web_search or any tool", tools=[search])
+    assert [item.type for item in answer.output] == ["message"]
+    answer = await respond("Use a tool", tools=[search, LOOKUP])
+    assert answer.output[-1].name == "lookup"
+
+
 async def test_calls_tools_and_reads_their_results(respond):
     tools = {"tools": [LOOKUP, SHELL]}
     asked = await respond("Call lookup and shell", **tools)
@@ -259,7 +290,7 @@ WRONG = {
         },
         "input",
     ),
-    "tool of the vendor": ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    "tool of the vendor": ({"tools": [{"type": "file_search"}]}, "tools[0].type"),
     "tool of chat": (
         {"tools": [{"type": "function", "function": {"name": "x"}}]},
         "tools[0].name",

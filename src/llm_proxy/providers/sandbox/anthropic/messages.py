@@ -57,11 +57,10 @@ class Anthropic(Dialect):
         """Write ``{"type": "error", "error": …}``."""
         default = "api_error" if problem.status >= 500 else "invalid_request_error"
         type_ = problem.type or _ERROR_TYPES.get(problem.status, default)
-        return {
-            "type": "error",
-            "error": {"type": type_, "message": problem.message},
-            "request_id": f"req_{request_id}",
-        }
+        error: dict[str, Any] = {"type": type_, "message": problem.message}
+        if problem.code is not None:
+            error["details"] = {"error_code": problem.code}
+        return {"type": "error", "error": error, "request_id": f"req_{request_id}"}
 
     def error_event(self, problem: Problem, request_id: str) -> bytes:
         """Write the error body as an ``error`` event."""

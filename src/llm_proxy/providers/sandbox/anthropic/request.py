@@ -110,13 +110,25 @@ def _check(request: Body) -> Problem | None:
     """Find what is wrong with a request whose parameters are all well-formed."""
     system = (check_text("system", block) for block in request.system)
     return (
-        check_messages(request.messages)
+        _check_thread(request.thread)
+        or check_messages(request.messages)
         or next(filter(None, system), None)
         or check_tools(request.tools, request.tool_choice)
         or check_output(request.output_config)
         or _check_stops(request.stop_sequences)
         or _check_breakpoints(request)
         or _check_thinking(request)
+    )
+
+
+def _check_thread(thread: object) -> Problem | None:
+    """Refuse what goes on from an answer: the sandbox keeps none."""
+    if thread is None:
+        return None
+    return Problem(
+        400,
+        "thread: Send the full conversation without `thread`.",
+        code="thread_unsupported_request",
     )
 
 

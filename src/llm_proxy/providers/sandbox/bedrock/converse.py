@@ -6,7 +6,7 @@ errors".
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -19,6 +19,7 @@ from llm_proxy.providers.sandbox.bedrock.output import (
 )
 from llm_proxy.providers.sandbox.conversation import Answer
 from llm_proxy.providers.sandbox.dialect import Dialect, Problem
+from llm_proxy.providers.sandbox.framing import Framing
 
 _EXCEPTIONS: Mapping[int, str] = {
     401: "UnrecognizedClientException",
@@ -40,10 +41,12 @@ class Converse(Dialect):
         tells_stop_sequence: The ending says which stop sequence it was.
     """
 
-    request_id_header = "x-amzn-requestid"
-    framing = EventStream()
-    prompt_too_long = Problem(400, "Input is too long for requested model.")
-    no_credit = Problem(
+    request_id_header: ClassVar[str] = "x-amzn-requestid"
+    framing: ClassVar[Framing] = EventStream()
+    prompt_too_long: ClassVar[Problem] = Problem(
+        400, "Input is too long for requested model."
+    )
+    no_credit: ClassVar[Problem] = Problem(
         403,
         "Model access is denied due to INVALID_PAYMENT_INSTRUMENT: A valid payment "
         "instrument must be provided.",

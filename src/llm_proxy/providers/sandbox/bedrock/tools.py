@@ -115,8 +115,8 @@ def choose(config: ToolConfig | None) -> tuple[tuple[Tool, ...], Mode]:
     offered = tuple(Tool(each.name, each.input_schema.definition) for each in specs)
     if config is None or not config.forces_call:
         return offered, "auto"
-    named = config.tool_choice and config.tool_choice.tool
-    if not named:
+    named = config.tool_choice.tool if config.tool_choice else None
+    if named is None:
         return offered, "required"
     return tuple(tool for tool in offered if tool.name == named.name), "required"
 

@@ -25,7 +25,6 @@ def _as_parts(content: object, info: ValidationInfo) -> object:
 
 
 class _Item(Strict):
-    id: str | None = None
     status: Literal["in_progress", "completed", "incomplete"] | None = None
 
     @property
@@ -38,6 +37,7 @@ class MessageItem(_Item):
     """Something that was said."""
 
     type: Literal["message"]
+    id: str | None = None
     role: Literal["user", "assistant", "system", "developer"]
     content: Annotated[list[Part], BeforeValidator(_as_parts)]
     phase: Literal["commentary", "final_answer"] | None = None
@@ -69,6 +69,7 @@ class MessageItem(_Item):
 
 
 class _Call(_Item):
+    id: str | None = None
     call_id: _CallId
     name: str
     namespace: str | None = None
@@ -97,6 +98,7 @@ class CallOutput(_Item):
     """What came of a call."""
 
     type: Literal["function_call_output", "custom_tool_call_output"]
+    id: str | None = None
     call_id: _CallId
     output: Annotated[list[InputPart], BeforeValidator(_as_parts)]
     name: str | None = None

@@ -76,6 +76,8 @@ def _message(answer: Answer) -> dict[str, Any]:
 
 def _call(call: Call) -> dict[str, Any]:
     common = {"call_id": f"call_{call.id}", "name": call.name}
+    if call.namespace is not None:
+        common["namespace"] = call.namespace
     if call.custom:
         item = {"id": f"ctc_{call.id}", "type": "custom_tool_call"}
         return item | common | {"input": call.arguments}

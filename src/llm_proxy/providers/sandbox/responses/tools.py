@@ -1,12 +1,13 @@
 """Tools of a response, and what is said about calling them.
 
-The sandbox has none of the vendor's own tools.
+Of the vendor's own tools the sandbox takes web search, and never uses it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from llm_proxy.providers.sandbox.conversation import Tool
 from llm_proxy.providers.sandbox.dialect import Problem
@@ -44,6 +45,27 @@ class _CustomTool(_Tool):
         return Tool(self.name, None)
 
 
+_OwnTool = Annotated[_FunctionTool | _CustomTool, Field(discriminator="type")]
+
+
+class _Namespace(Strict):
+    type: Literal["namespace"]
+    name: ToolName
+    description: str
+    tools: list[_OwnTool]
+
+
+class _WebSearch(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    type: Literal[
+        "web_search",
+        "web_search_2025_08_26",
+        "web_search_preview",
+        "web_search_preview_2025_03_11",
+    ]
+
+
 class _Mode(Strict):
     type: Mode
 
@@ -63,7 +85,9 @@ def _as_mode(choice: object) -> object:
     return {"type": choice} if isinstance(choice, str) else choice
 
 
-ToolDefinition = Annotated[_FunctionTool | _CustomTool, Field(discriminator="type")]
+ToolDefinition = Annotated[
+    _FunctionTool | _CustomTool | _Namespace | _WebSearch, Field(discriminator="type")
+]
 ToolChoice = Annotated[
     Annotated[_Mode | _Named | _Allowed, Field(discriminator="type")],
     BeforeValidator(_as_mode),
@@ -82,10 +106,11 @@ def check_tools(
     Returns:
         A choice of an unknown tool, or a strict tool whose schema is not.
     """
-    for name in _names_in(choice) - {tool.name for tool in tools}:
+    own = list(_own_tools(tools))
+    for name in _names_in(choice) - {tool.name for _, _, tool in own}:
         message = f"Tool choice '{name}' not found in 'tools' parameter."
         return Problem(400, message, param="tool_choice")
-    for place, tool in enumerate(tools):
+    for place, _, tool in own:
         if isinstance(tool, _FunctionTool) and tool.strict:
             found = find_looseness(tool.parameters or {})
             if found is not None:
@@ -93,7 +118,7 @@ def check_tools(
                     400,
                     f"Invalid schema for function '{tool.name}': {found}",
                     code="invalid_function_parameters",
-                    param=f"tools[{place}].parameters",
+                    param=f"{place}.parameters",
                 )
     return None
 
@@ -110,7 +135,10 @@ def choose(
     Returns:
         The ones that are left, and whether one has to be called.
     """
-    offered = tuple(tool.offer() for tool in tools)
+    offered = tuple(
+        replace(tool.offer(), namespace=namespace)
+        for _, namespace, tool in _own_tools(tools)
+    )
     if choice is None:
         return offered, "auto"
     if isinstance(choice, _Mode):
@@ -118,6 +146,19 @@ def choose(
     names = _names_in(choice)
     mode: Mode = choice.mode if isinstance(choice, _Allowed) else "required"
     return tuple(tool for tool in offered if tool.name in names), mode
+
+
+def _own_tools(
+    tools: Sequence[ToolDefinition],
+) -> Iterator[tuple[str, str | None, _OwnTool]]:
+    """List what the caller runs, with the place and the namespace of each."""
+    for index, tool in enumerate(tools):
+        place = f"tools[{index}]"
+        if isinstance(tool, _Namespace):
+            for inner, member in enumerate(tool.tools):
+                yield f"{place}.tools[{inner}]", tool.name, member
+        elif not isinstance(tool, _WebSearch):
+            yield place, None, tool
 
 
 def _names_in(choice: ToolChoice | None) -> set[str]:
