@@ -18,7 +18,10 @@ IMAGE_URL = "https://pictures.example/cat.png"
 
 TRIP = {
     "type": "object",
-    "properties": {"city": {"enum": ["Paris", "Rome"]}, "days": {"type": "integer"}},
+    "properties": {
+        "city": {"type": "string", "enum": ["Paris", "Rome"]},
+        "days": {"type": "integer"},
+    },
     "required": ["city", "days"],
     "additionalProperties": False,
 }

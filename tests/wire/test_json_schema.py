@@ -114,6 +114,7 @@ CLOSED = [
     ({"items": [TEXT]}, {"description": '{"items":[{"type":"string"}]}'}),
     ({"enum": ["a", 1, None]}, {"enum": ["a", 1, None]}),
     (MIXED, {"description": '{"enum":[{"a":1}]}'}),
+    ({"enum": []}, {"description": '{"enum":[]}'}),
     ({"const": {}}, {"description": '{"const":{}}'}),
     ({"$schema": "draft", "type": "object", "properties": {}}, NOTHING),
     (NOTHING | {"additionalProperties": True}, NOTHING),
@@ -187,6 +188,7 @@ def test_a_schema_without_freedom_is_strict(schema):
         holding({"type": "array", "prefixItems": [TEXT]}),
         holding(REF | {"description": "d"}),
         holding(TEXT | {"format": "uri"}),
+        holding({"enum": ["a"]}),
         holding(TEXT | {"default": "a"}),
     ],
 )

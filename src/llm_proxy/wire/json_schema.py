@@ -142,7 +142,8 @@ def _claude_takes(keyword: str, value: object) -> bool:
             return value in (0, 1)
         case "enum":
             values = value if isinstance(value, list) else ()
-            return not any(isinstance(each, Mapping | list) for each in values)
+            mixed = any(isinstance(each, Mapping | list) for each in values)
+            return bool(values) and not mixed
         case "const":
             return not isinstance(value, Mapping | list)
         case "items":
