@@ -12,6 +12,7 @@ from llm_proxy.api.connection import Connected
 from llm_proxy.api.errors import error_body
 from llm_proxy.api.event_stream import EventStream
 from llm_proxy.api.meta import answer_meta
+from llm_proxy.api.response import json_response
 from llm_proxy.api.schemas import ChatBody
 from llm_proxy.errors import APIError
 from llm_proxy.exchange import Call, LiveAnswer
@@ -34,7 +35,7 @@ async def chat(request: Request) -> Response:
     async with Connected(request.receive):
         answer = await gateway.chat(call, _request(body))
     content = _content(request, answer, answer.text)
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_response(content)
 
 
 class _Events:

@@ -1,10 +1,10 @@
 """What the service says about itself: health, readiness, models, metrics."""
 
-import orjson
 from fastapi import Request, Response
 
 from llm_proxy import __version__
 from llm_proxy.api.admission import Admission, admit, admit_anyone
+from llm_proxy.api.response import json_response
 from llm_proxy.errors import OverloadedError
 from llm_proxy.routing import Catalog
 from llm_proxy.settings import Settings
@@ -15,7 +15,7 @@ async def health(request: Request) -> Response:
     """Say that the service runs, in which version and where; asks nobody else."""
     admit_anyone(request, "health")
     settings: Settings = request.app.state.settings
-    return _json(
+    return json_response(
         {
             "status": "ok",
             "version": __version__,
@@ -27,7 +27,7 @@ async def health(request: Request) -> Response:
 async def livez(request: Request) -> Response:
     """Say that the process answers."""
     admit_anyone(request, "health")
-    return _json({"status": "ok"})
+    return json_response({"status": "ok"})
 
 
 async def readyz(request: Request) -> Response:
@@ -35,7 +35,7 @@ async def readyz(request: Request) -> Response:
     admit_anyone(request, "health")
     if request.app.state.draining:
         raise OverloadedError("The service is shutting down")
-    return _json({"status": "ready"})
+    return json_response({"status": "ready"})
 
 
 async def models(request: Request) -> Response:
@@ -51,7 +51,9 @@ async def models(request: Request) -> Response:
         }
         for entry in catalog.entries()
     ]
-    return _json({"data": entries, "meta": {"requestId": request.state.request_id}})
+    return json_response(
+        {"data": entries, "meta": {"requestId": request.state.request_id}}
+    )
 
 
 async def metrics(request: Request) -> Response:
@@ -63,7 +65,3 @@ async def metrics(request: Request) -> Response:
         admission.admit_scraper(request)
     measured: Metrics = request.app.state.metrics
     return Response(measured.render(), media_type=CONTENT_TYPE)
-
-
-def _json(content: object) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")

@@ -1,12 +1,12 @@
 """`/webhook`: a text and what to do with it."""
 
-import orjson
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
 from llm_proxy.api.body import read_model
 from llm_proxy.api.connection import Connected
 from llm_proxy.api.meta import answer_meta, processing_time
+from llm_proxy.api.response import json_response
 from llm_proxy.api.schemas import WebhookBody
 from llm_proxy.gateway import Gateway
 from llm_proxy.tasks import Task
@@ -38,4 +38,4 @@ async def webhook(request: Request) -> Response:
             "template_version": done.template_version,
         },
     }
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_response(content)

@@ -32,8 +32,7 @@ class GeminiProvider(HTTPProvider):
         """Turn texts into vectors; there is nothing else; see `LLMProvider.forward`."""
         if errand.path == "/embeddings":
             body, headers = await self._embed(errand.body_for(self.model))
-            passage = self._upstream.decode(errand.observe, body)
-            yield [passage._replace(headers=headers)]
+            yield [errand.observe(body)._replace(headers=headers)]
             return
         async for passages in super().forward(errand):
             yield passages
@@ -47,12 +46,7 @@ class GeminiProvider(HTTPProvider):
         body = encode_embeddings(self.model, texts, read_dimensions(fields))
         upstream = self._upstream
         message = Outgoing(embeddings_path(self.model), body, patient=True)
-        response = await upstream.send(message)
-        try:
-            answer = await upstream.read(response, patient=True)
-        finally:
-            await response.aclose()
-        vectors = upstream.decode(decode_embeddings, answer)
+        vectors, response = await upstream.ask(message, decode_embeddings)
         if len(vectors) != len(texts):
             raise upstream.bad_response("not one embedding per text")
         json_type = (b"content-type", b"application/json")

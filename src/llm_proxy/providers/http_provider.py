@@ -85,11 +85,8 @@ class HTTPProvider(LLMProvider):
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Ask once, without retries; see `LLMProvider.complete`."""
         encoded = self._dialect.encode_request(self.model, request, False)
-        response = await self._upstream.send(self._outgoing(encoded, stream=False))
-        try:
-            answer = await self._read_answer(response)
-        finally:
-            await response.aclose()
+        message = self._outgoing(encoded, stream=False)
+        answer, _ = await self._upstream.ask(message, self._dialect.decode_response)
         if not answer.text.strip():
             raise self._empty(answer.finish_reason)
         return answer
@@ -114,20 +111,12 @@ class HTTPProvider(LLMProvider):
         upstream = self._upstream
         dialect = self._connection.relays.get(inquiry.surface.name)
         if dialect is not None:
-            response = await upstream.send(self._relayed(dialect, inquiry))
-            try:
-                body = await upstream.read(response, patient=True)
-            finally:
-                await response.aclose()
-            passage = upstream.decode(dialect.observe, body)
+            message = self._relayed(dialect, inquiry)
+            passage, response = await upstream.ask(message, dialect.observe)
             return passage._replace(headers=upstream.travelling(response))
         encoded = self._translate(inquiry)
         message = self._outgoing(encoded, stream=False, patient=True)
-        response = await upstream.send(message)
-        try:
-            answer = await self._read_answer(response, patient=True)
-        finally:
-            await response.aclose()
+        answer, response = await upstream.ask(message, self._v1_dialect.decode_response)
         return Passage(
             inquiry.surface.encode_response(answer, inquiry.asked),
             has_content=True,
@@ -217,12 +206,6 @@ class HTTPProvider(LLMProvider):
         body = dialect.relay_request(inquiry.body, fields, self.model)
         path = dialect.path(self.model, inquiry.stream)
         return Outgoing(path, body, inquiry.headers, patient=True)
-
-    async def _read_answer(
-        self, response: httpx.Response, *, patient: bool = False
-    ) -> ChatResponse:
-        body = await self._upstream.read(response, patient=patient)
-        return self._upstream.decode(self._dialect.decode_response, body)
 
     def _decoder(
         self, response: httpx.Response, dialect: Dialect

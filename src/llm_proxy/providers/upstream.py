@@ -131,19 +131,33 @@ class Upstream:
         finally:
             await response.aclose()
 
-    async def read(self, response: httpx.Response, *, patient: bool = False) -> bytes:
-        """Read a complete JSON answer.
+    async def ask(
+        self, message: Outgoing, decoder: Callable[[bytes], T]
+    ) -> tuple[T, httpx.Response]:
+        """Send a request and read the complete JSON answer.
 
         Args:
-            response: Its body must be unread.
-            patient: As in `Outgoing`; the answer may be larger, too.
+            message: The request; if it is `patient`, the answer may be larger, too.
+            decoder: Reads the answer; may raise `WireError`.
 
         Returns:
-            The bytes.
+            What `decoder` makes of the answer, and the response, which is closed.
 
         Raises:
-            LLMAPIError: They did not all come, are too many, or no JSON.
+            APIError: There is no answer, it did not all come, or it is an error.
         """
+        response = await self.send(message)
+        try:
+            return decoder(await self._read(response, message.patient)), response
+        except UpstreamFaultError as fault:
+            failure = from_fault(fault, self.name)
+            raise hide_key(failure, self._connection.api_key) from fault
+        except WireError as error:
+            raise self.bad_response(str(error)) from error
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: httpx.Response, patient: bool) -> bytes:
         self.check_json(response)
         connection = self._connection
         most = connection.max_relay_bytes if patient else connection.max_body_bytes
@@ -212,27 +226,6 @@ class Upstream:
         if media_type and not media_type.endswith("json"):
             raise self.bad_response("the content type is not JSON")
 
-    def decode(self, decoder: Callable[[bytes], T], body: bytes) -> T:
-        """Make sense of a complete answer.
-
-        Args:
-            decoder: Reads it; may raise `WireError`.
-            body: The bytes.
-
-        Returns:
-            What `decoder` makes of them.
-
-        Raises:
-            APIError: They are an error, or no answer.
-        """
-        try:
-            return decoder(body)
-        except UpstreamFaultError as fault:
-            failure = from_fault(fault, self.name)
-            raise hide_key(failure, self._connection.api_key) from fault
-        except WireError as error:
-            raise self.bad_response(str(error)) from error
-
     def travelling(self, response: httpx.Response) -> Headers:
         """Pick the headers that callers see; see `travelling_headers`."""
         return travelling_headers(response, self._connection.api_key)
@@ -263,12 +256,11 @@ class Upstream:
     async def _headers_of(self, message: Outgoing, url: httpx.URL) -> httpx.Headers:
         headers = self._headers
         if message.headers or self._sign or message.content_type != "application/json":
-            headers = headers.copy()
-            headers["content-type"] = message.content_type
-            names = {name for name, _ in message.headers}
+            own = [("content-type", message.content_type), *message.headers]
+            names = {name for name, _ in own}
             kept = [item for item in headers.multi_items() if item[0] not in names]
             # Callers' headers may have any bytes; they came decoded as Latin-1.
-            headers = httpx.Headers([*kept, *message.headers], encoding="latin-1")
+            headers = httpx.Headers([*kept, *own], encoding="latin-1")
             if self._sign is not None:
                 headers.update(await self._sign(url, message.body))
         return headers

@@ -7,6 +7,7 @@ from fastapi import Request, Response
 from llm_proxy.api.admission import admit
 from llm_proxy.api.connection import Connected
 from llm_proxy.api.event_stream import EventStream
+from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.surfaces import ANTHROPIC, COMPLETIONS, OPENAI, own_headers
 from llm_proxy.errors import APIError
@@ -44,9 +45,7 @@ async def _converse(request: Request, surface: Surface) -> Response:
             headers += live.first[0].headers
             return EventStream(live, PassageWriter(surface), headers)
         passage = (await gateway.relay(call, inquiry)).answer
-    response = Response(passage.data, media_type="application/json")
-    response.raw_headers += [*headers, *passage.headers]
-    return response
+    return json_response(passage.data, (*headers, *passage.headers))
 
 
 class PassageWriter:

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import orjson
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
 from llm_proxy.api.connection import Connected
+from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.forwarding import run_errand
 from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.surfaces import ANTHROPIC, RESPONSES, own_headers
@@ -46,7 +46,9 @@ async def count_message_tokens(request: Request) -> Response:
         call = Call(caller, "v1.count_tokens", replace(route, targets=(target,)))
         response = await run_errand(request, call, errand)
     else:
-        response = _json({"input_tokens": await _estimate(request, inquiry, target)})
+        response = json_response(
+            {"input_tokens": await _estimate(request, inquiry, target)}
+        )
     response.raw_headers += own_headers(ANTHROPIC, request.state.request_id)
     return response
 
@@ -58,7 +60,7 @@ async def count_response_tokens(request: Request) -> Response:
     catalog: Catalog = request.app.state.catalog
     target = catalog.resolve(inquiry.asked.model).targets[0]
     counted = await _estimate(request, inquiry, target)
-    return _json({"object": "response.input_tokens", "input_tokens": counted})
+    return json_response({"object": "response.input_tokens", "input_tokens": counted})
 
 
 def _speaks(request: Request, target: Target, dialect: str) -> bool:
@@ -96,7 +98,3 @@ def _texts_of(part: Part) -> Iterator[str]:
         case _:
             for inner in part.content:
                 yield from _texts_of(inner)
-
-
-def _json(content: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")

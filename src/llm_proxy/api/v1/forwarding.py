@@ -4,6 +4,7 @@ from fastapi import Request, Response
 
 from llm_proxy.api.connection import Connected
 from llm_proxy.api.event_stream import EventStream
+from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.byte_stream import ByteStream
 from llm_proxy.api.v1.conversation import PassageWriter
 from llm_proxy.api.v1.surfaces import OPENAI
@@ -37,9 +38,7 @@ async def run_errand(request: Request, call: Call, errand: Errand) -> Response:
         if errand.raw and not media_type.endswith(b"json"):
             return ByteStream(live, live.first[0].headers)
         body = await _collect(live)
-    response = Response(body, media_type="application/json")
-    response.raw_headers += headers
-    return response
+    return json_response(body, headers)
 
 
 async def _collect(live: LiveAnswer[Passage]) -> bytes:

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.response import json_response
+from llm_proxy.api.v1.paging import read_limit, wrong_query
 from llm_proxy.api.v1.surfaces import ANTHROPIC, own_headers, speaks_anthropic
-from llm_proxy.errors import InvalidInputError
 from llm_proxy.routing import Catalog, ListedModel
 
-_PAGE = 20
 _LONGEST_PAGE = 1000
 
 
@@ -26,7 +25,7 @@ async def list_models(request: Request) -> Response:
     if speaks_anthropic(request.scope):
         return _anthropic(request, _page(models, request))
     data = [_openai_model(model) for model in models]
-    return _json({"object": "list", "data": data})
+    return json_response({"object": "list", "data": data})
 
 
 async def retrieve_model(request: Request) -> Response:
@@ -38,7 +37,7 @@ async def retrieve_model(request: Request) -> Response:
     )
     if speaks_anthropic(request.scope):
         return _anthropic(request, _anthropic_model(model))
-    return _json(_openai_model(model))
+    return json_response(_openai_model(model))
 
 
 def _openai_model(model: ListedModel) -> dict[str, Any]:
@@ -74,19 +73,17 @@ def _anthropic_model(model: ListedModel) -> dict[str, Any]:
 def _page(models: Sequence[ListedModel], request: Request) -> dict[str, Any]:
     """Cut a page as Anthropic's API does; see its reference, "List models"."""
     query = request.query_params
-    limit = query.get("limit", str(_PAGE))
-    if not (limit.isdecimal() and len(limit) < 5 and 0 < int(limit) <= _LONGEST_PAGE):
-        raise _invalid("limit", f"must be a number from 1 to {_LONGEST_PAGE}")
+    limit = read_limit(request, _LONGEST_PAGE)
     ids = [model.id for model in models]
     start, end = 0, len(models)
     if (after := query.get("after_id")) is not None:
         start = _position(ids, after, "after_id") + 1
-        end = min(end, start + int(limit))
+        end = min(end, start + limit)
     elif (before := query.get("before_id")) is not None:
         end = _position(ids, before, "before_id")
-        start = max(0, end - int(limit))
+        start = max(0, end - limit)
     else:
-        end = min(end, int(limit))
+        end = min(end, limit)
     page = [_anthropic_model(model) for model in models[start:end]]
     backwards = "before_id" in query and "after_id" not in query
     return {
@@ -101,19 +98,9 @@ def _position(ids: list[str], wanted: str, field: str) -> int:
     try:
         return ids.index(wanted)
     except ValueError:
-        raise _invalid(field, "no such model") from None
-
-
-def _invalid(field: str, problem: str) -> InvalidInputError:
-    details = [{"field": field, "problem": problem}]
-    return InvalidInputError("The request is not valid", details=details)
+        raise wrong_query(field, "no such model") from None
 
 
 def _anthropic(request: Request, content: dict[str, Any]) -> Response:
-    response = _json(content)
-    response.raw_headers += own_headers(ANTHROPIC, request.state.request_id)
-    return response
-
-
-def _json(content: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")
+    headers = own_headers(ANTHROPIC, request.state.request_id)
+    return json_response(content, headers)

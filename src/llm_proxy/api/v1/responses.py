@@ -1,7 +1,6 @@
 """Responses: conversations that the service can keep."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 from fastapi import Request, Response
@@ -9,6 +8,7 @@ from fastapi import Request, Response
 from llm_proxy.api.admission import admit
 from llm_proxy.api.connection import Connected
 from llm_proxy.api.event_stream import EventStream
+from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.background import Background
 from llm_proxy.api.v1.conversation import PassageWriter
 from llm_proxy.api.v1.inquiries import read_inquiry
@@ -47,7 +47,7 @@ async def create_response(request: Request) -> Response:
                 "Background responses of this model cannot be streamed"
             )
         background: Background = request.app.state.background
-        return _json(background.start(call, inquiry, keeper.keep))
+        return json_response(background.start(call, inquiry, keeper.keep))
     async with Connected(request.receive):
         if inquiry.stream:
             live = await gateway.relay_stream(call, inquiry)
@@ -56,9 +56,7 @@ async def create_response(request: Request) -> Response:
         reply = await gateway.relay(call, inquiry)
     if keeper.wanted:
         keeper.keep(orjson.loads(reply.answer.data), reply.target)
-    response = Response(reply.answer.data, media_type="application/json")
-    response.raw_headers += reply.answer.headers
-    return response
+    return json_response(reply.answer.data, reply.answer.headers)
 
 
 class _ResponseWriter(PassageWriter):
@@ -84,7 +82,3 @@ class _ResponseWriter(PassageWriter):
 
     def fail(self, error: APIError, request_id: str) -> bytes:
         return failed_event(error, request_id, self._asked, self._first, self._latest)
-
-
-def _json(content: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")

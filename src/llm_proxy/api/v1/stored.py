@@ -1,14 +1,14 @@
 """Responses that were kept: read, stopped and deleted by those whose they are."""
 
-from typing import Any
 from urllib.parse import quote, urlencode
 
-import orjson
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.background import Background
 from llm_proxy.api.v1.forwarding import run_errand
+from llm_proxy.api.v1.paging import read_limit
 from llm_proxy.api.v1.surfaces import RESPONSES
 from llm_proxy.errors import InvalidInputError, UnsupportedFeatureError
 from llm_proxy.exchange import Call
@@ -20,7 +20,6 @@ from llm_proxy.types import Principal
 _FEATURE = "v1.stored_responses"
 # What callers may say in a query that goes to an upstream.
 _QUERY = ("after", "include", "include[]", "limit", "order", "starting_after", "stream")
-_PAGE = 20
 _LONGEST_PAGE = 100
 
 
@@ -31,13 +30,13 @@ async def retrieve_response(request: Request) -> Response:
         return await _ask(request, caller, stored, "GET")
     if request.query_params.get("stream") == "true":
         raise UnsupportedFeatureError("Responses kept here cannot be streamed again")
-    return _json(stored.response)
+    return json_response(stored.response)
 
 
 async def delete_response(request: Request) -> Response:
     """Forget a response that was kept."""
     caller, stored = _find(request)
-    answer = _json({"id": stored.id, "object": "response", "deleted": True})
+    answer = json_response({"id": stored.id, "object": "response", "deleted": True})
     if stored.provider:
         answer = await _ask(request, caller, stored, "DELETE")
     background: Background = request.app.state.background
@@ -58,7 +57,7 @@ async def cancel_response(request: Request) -> Response:
     if not cancelled and stored.response.get("background") is not True:
         raise InvalidInputError("Only background responses can be cancelled")
     store: ResponseStore = request.app.state.responses
-    return _json(store.get(caller.name, stored.id).response)
+    return json_response(store.get(caller.name, stored.id).response)
 
 
 async def list_input_items(request: Request) -> Response:
@@ -70,14 +69,11 @@ async def list_input_items(request: Request) -> Response:
     query = request.query_params
     if query.get("order", "desc") == "desc":
         items.reverse()
-    limit = query.get("limit", str(_PAGE))
-    if not (limit.isdecimal() and len(limit) < 4 and 0 < int(limit) <= _LONGEST_PAGE):
-        details = [{"field": "limit", "problem": f"must be 1 to {_LONGEST_PAGE}"}]
-        raise InvalidInputError("The request is not valid", details=details)
+    limit = read_limit(request, _LONGEST_PAGE)
     ids = [item.get("id") for item in items]
     start = ids.index(query["after"]) + 1 if query.get("after") in ids else 0
-    page = items[start : start + int(limit)]
-    return _json(
+    page = items[start : start + limit]
+    return json_response(
         {
             "object": "list",
             "data": page,
@@ -114,7 +110,3 @@ async def _ask(
     )
     route = catalog.resolve(f"{stored.provider}/{stored.model}")
     return await run_errand(request, Call(caller, _FEATURE, route), errand)
-
-
-def _json(content: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")
