@@ -2,6 +2,7 @@
 
 `python -m bench [--quick] [--json FILE]`. A timing never fails: the exit status is 1
 only if the benchmark could not run or the service gave wrong answers.
+`python -m bench soak` is the long run of `bench.soak`.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from bench.load import Job
 from bench.measure import BenchError, LoadGenerator, Sample, Server, free_port
 from bench.report import FLOOR, RELAY, SUBJECT, TRANSLATION, Process, Report, Row
+from bench.soak.__main__ import main as soak
 from bench.upstream import ANSWER, STREAM_TOKENS, TOKEN
 
 _API_TOKEN = "bench-0123456789abcdefghijklmnopqrstuvwxyz"
@@ -184,6 +186,8 @@ def main() -> int:
     Returns:
         The exit status.
     """
+    if sys.argv[1:2] == ["soak"]:
+        return soak(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--quick", action="store_true", help="one short run of each")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures here")

@@ -68,21 +68,25 @@ class Server:
         environment: All of its environment; default: that of this process.
         folder: Its working directory; default: that of this process.
         cpu: 0 for a server under test, 1 for what shares the processor of the load.
+        health: What answers with 200 once it has started.
 
     Attributes:
-        start_seconds: From starting the process to the first answer on `/health`.
+        pid: The process.
+        start_seconds: From starting the process to the first answer on `health`.
         idle_mb: Resident memory before any load, in megabytes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - of a server one has to know that much
         self,
         arguments: Sequence[str],
         port: int,
         environment: Mapping[str, str] | None = None,
         folder: str | None = None,
         cpu: int = 0,
+        health: str = "/health",
     ) -> None:
         self.port = port
+        self._health = health
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _stop
         self._command = [sys.executable, *arguments]
         started = time.perf_counter()
@@ -93,8 +97,9 @@ class Server:
             env=environment,
             cwd=folder,
         )
-        _pin(self._popen.pid, cpu)
-        self._process = psutil.Process(self._popen.pid)
+        self.pid = self._popen.pid
+        _pin(self.pid, cpu)
+        self._process = psutil.Process(self.pid)
         try:
             self._wait_until_healthy()
         except BaseException:
@@ -126,7 +131,7 @@ class Server:
         while time.monotonic() < deadline and self._popen.poll() is None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
             try:
-                connection.request("GET", "/health")
+                connection.request("GET", self._health)
                 if connection.getresponse().status == 200:
                     return
             except OSError:

@@ -117,8 +117,8 @@ class TestStart:
         transport = CountingTransport()
         app = create_app(settings(), transport)
         async with app.router.lifespan_context(app):
-            assert (app.state.draining, transport.closed) == (False, False)
-        assert (app.state.draining, transport.closed) == (True, True)
+            assert (app.state.drain.is_draining, transport.closed) == (False, False)
+        assert (app.state.drain.is_draining, transport.closed) == (True, True)
 
 
 class TestSettingsArrive:

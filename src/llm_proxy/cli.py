@@ -1,7 +1,8 @@
-"""``llm-proxy``: serve, try it out, check the configuration."""
+"""``llm-proxy``: serve, try it out, check the configuration, test an instance."""
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import typer
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from llm_proxy.main import create_app
 from llm_proxy.providers import ProviderFactory
 from llm_proxy.quickstart import prepare
 from llm_proxy.routing import Catalog
+from llm_proxy.selftest import selftest
 from llm_proxy.server import EdgeLimits, ServerConfig, serve
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
 
@@ -53,6 +55,16 @@ def dev_command() -> None:
     _serve(quickstart.settings, app, lambda: typer.echo(quickstart.welcome()))
 
 
+@_cli.command("selftest")
+def selftest_command(
+    url: Annotated[str | None, typer.Option(help="Default: HOST and PORT.")] = None,
+    token: Annotated[str | None, typer.Option(help="Default: from API_TOKEN.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Try every fault on a running instance; without one, on one of its own."""
+    raise typer.Exit(selftest(url, token, as_json))
+
+
 @_cli.command("version")
 def version_command() -> None:
     """Print the version."""
@@ -88,20 +100,18 @@ def _table(title: str, *headers: str) -> Table:
 def _serve(
     settings: Settings, app: FastAPI, on_ready: Callable[[], None] = lambda: None
 ) -> None:
-    def drain() -> None:
-        app.state.draining = True
-
     serve(
         app,
         ServerConfig(
             host=settings.host,
             port=settings.port,
-            on_drain=drain,
+            drain=app.state.drain,
             shutdown_timeout=settings.shutdown_timeout,
             limits=EdgeLimits(
                 max_head_bytes=settings.max_head_bytes,
                 head_timeout=settings.head_timeout,
                 body_timeout=settings.body_timeout,
+                max_connections=settings.max_connections,
             ),
             on_ready=on_ready,
         ),

@@ -2,19 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from llm_proxy.errors import APIError, OverloadedError
+from llm_proxy.errors import APIError
 from llm_proxy.guardrails import Verdict
-from llm_proxy.routing import OpenStream, Reply, Route, Target
+from llm_proxy.limits import Places
+from llm_proxy.recovery import Shown
+from llm_proxy.routing import Reply, Route, Target, Trace
 from llm_proxy.telemetry import Metrics, get_logger
 from llm_proxy.types import FinishReason, Principal, Usage
 
 _log = get_logger(__name__)
-_RETRY_AFTER_SECONDS = 1.0
+# Less than this is no wait.
+_WAITED_SECONDS = 0.001
 
 F = TypeVar("F", bound="Facts")
 
@@ -27,11 +30,13 @@ class Call:
         principal: Who asks.
         feature: Which part of the product is used, for logs and bills.
         route: Which deployments may answer.
+        trace: Takes down who was asked.
     """
 
     principal: Principal
     feature: str
     route: Route
+    trace: Trace
 
 
 class Facts(Protocol):
@@ -59,33 +64,16 @@ class Exchanges:
     Args:
         metrics: Observes every exchange.
         project: The name under which calls are accounted for.
-        max_in_flight: The most calls at a time.
+        places: For calls under way.
     """
 
-    def __init__(self, metrics: Metrics, project: str, max_in_flight: int) -> None:
+    def __init__(self, metrics: Metrics, project: str, places: Places) -> None:
         self.metrics = metrics
         self.project = project
-        self.in_flight = 0
-        self._max_in_flight = max_in_flight
+        self.places = places
 
-    def open(self, call: Call) -> "Exchange":
-        """Reserve a place for a call.
-
-        Args:
-            call: What is asked.
-
-        Returns:
-            The exchange; whoever opens it must settle it.
-
-        Raises:
-            OverloadedError: All places are taken.
-        """
-        if self.in_flight >= self._max_in_flight:
-            raise OverloadedError(retry_after_seconds=_RETRY_AFTER_SECONDS)
-        return Exchange(self, call)
-
-    @contextmanager
-    def opened(self, call: Call) -> Generator["Exchange"]:
+    @asynccontextmanager
+    async def opened(self, call: Call) -> AsyncGenerator["Exchange"]:
         """Reserve a place for a call, and settle it if the call fails.
 
         Args:
@@ -98,7 +86,9 @@ class Exchanges:
         Raises:
             OverloadedError: All places are taken.
         """
-        exchange = self.open(call)
+        started = time.perf_counter()
+        await self.places.take(call.route.deadline_seconds)
+        exchange = Exchange(self, call, started)
         try:
             yield exchange
         except BaseException as error:
@@ -112,30 +102,32 @@ class Exchange:
     Args:
         exchanges: Who opened it.
         call: What is asked.
+        started: When it was asked, before there was a place for it.
 
     Attributes:
+        route: Where the call may go in what is left of its time.
         target: Who answers, once that is known.
         model: The model that says it answers.
         usage: Tokens as last reported.
         finish_reason: Why the answer ended, once it has.
     """
 
-    def __init__(self, exchanges: Exchanges, call: Call) -> None:
-        self.target: Target = call.route.targets[0]
+    def __init__(self, exchanges: Exchanges, call: Call, started: float) -> None:
+        self._started = started
+        self.route = _shortened(call.route, self.seconds)
+        self.target: Target = call.route.first
         self.model: str | None = None
         self.usage = Usage()
         self.finish_reason: FinishReason | None = None
         self._exchanges = exchanges
         self._call = call
-        self._started = time.perf_counter()
         self._first_text: float | None = None
         self._settled = False
-        exchanges.in_flight += 1
         exchanges.metrics.call_started()
 
     @property
     def seconds(self) -> float:
-        """Seconds since the exchange was opened."""
+        """Seconds since the call was asked."""
         return time.perf_counter() - self._started
 
     def answered(self, reply: Reply[F]) -> F:
@@ -166,7 +158,7 @@ class Exchange:
                 self.usage = chunk.usage
             if chunk.finish_reason is not None:
                 self.finish_reason = chunk.finish_reason
-            if self.model is None:
+            if chunk.model is not None:
                 self.model = chunk.model
         if self._first_text is None:
             self._first_text = self.seconds
@@ -181,8 +173,10 @@ class Exchange:
             return
         self._settled = True
         exchanges, target, usage = self._exchanges, self.target, self.usage
-        exchanges.in_flight -= 1
+        exchanges.places.give_back()
         seconds = self.seconds
+        for tried in self._call.trace.tried:
+            exchanges.metrics.observe_attempt(tried.target.provider, tried.outcome)
         exchanges.metrics.observe_call(
             provider=target.provider,
             model=target.model,
@@ -204,6 +198,7 @@ class Exchange:
             "tokens_used": usage.input_tokens + usage.output_tokens,
             "usage_source": usage.source,
             "finish_reason": self.finish_reason,
+            "attempts": self._call.trace.attempts,
         }
         if error is None:
             _log.info("llm_call", success=True, **facts)
@@ -222,7 +217,7 @@ class LiveAnswer(Generic[F]):
     the iteration, so a stream that just stops iterating is whole.
 
     Args:
-        stream: What the router opened.
+        shown: What there is to iterate, and who it comes from.
         exchange: Its account.
         verdict: What the guardrails said of the question.
         seconds: The most that the whole answer may take.
@@ -233,18 +228,15 @@ class LiveAnswer(Generic[F]):
     """
 
     def __init__(
-        self,
-        stream: OpenStream[F],
-        exchange: Exchange,
-        verdict: Verdict,
-        seconds: float,
+        self, shown: Shown[F], exchange: Exchange, verdict: Verdict, seconds: float
     ) -> None:
-        exchange.target = stream.target
         self.exchange = exchange
         self.verdict = verdict
-        self.first = stream.first
+        self.first = shown.first
+        exchange.target = shown.source.target
         self._has_begun = False
-        self._rest = stream.rest
+        self._source = shown.source
+        self._rest = shown.rest
         left = max(0.0, seconds - exchange.seconds)
         self.deadline = asyncio.get_running_loop().time() + left
 
@@ -260,10 +252,10 @@ class LiveAnswer(Generic[F]):
             try:
                 batch = await anext(self._rest)
             except StopAsyncIteration:
-                exchange.settle(None)
+                self._settle(None, None)
                 raise
             except Exception as error:
-                exchange.settle(error)
+                self._settle(error, error)
                 raise
         exchange.note(batch)
         return batch
@@ -275,4 +267,22 @@ class LiveAnswer(Generic[F]):
             error: Why it is not; default: the caller has hung up.
         """
         await self._rest.aclose()
-        self.exchange.settle(error or asyncio.CancelledError())
+        # Who is stopped for our or the caller's reasons has not failed.
+        stopped = asyncio.CancelledError()
+        self._settle(stopped, error or stopped)
+
+    def _settle(
+        self, outcome: BaseException | None, told: BaseException | None
+    ) -> None:
+        self._source.attempt.end(outcome)
+        # Somebody else may have come in between.
+        self.exchange.target = self._source.target
+        self.exchange.settle(told)
+
+
+def _shortened(route: Route, seconds: float) -> Route:
+    """Take off what a call has waited; who did not wait keeps the very route."""
+    if seconds < _WAITED_SECONDS:
+        return route
+    left = max(0.0, route.deadline_seconds - seconds)
+    return replace(route, deadline_seconds=left)

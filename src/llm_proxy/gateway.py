@@ -3,11 +3,17 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from llm_proxy.errors import LLMBadResponseError, PromptInjectionError
+from llm_proxy.continuation import show_continued, show_translated
+from llm_proxy.errors import (
+    LLMBadResponseError,
+    PromptInjectionError,
+    UnsupportedFeatureError,
+)
 from llm_proxy.exchange import Call, Exchange, Exchanges, F, LiveAnswer
 from llm_proxy.guardrails import Guardrails, Verdict
 from llm_proxy.providers import Errand, LLMProvider
-from llm_proxy.routing import Catalog, Reply, Router
+from llm_proxy.recovery import Question, Shown, show
+from llm_proxy.routing import Catalog, Reply, Router, Trace
 from llm_proxy.tasks import (
     RenderedTask,
     Task,
@@ -109,12 +115,18 @@ class Gateway:
         """
         verdict = self._inspect(call.feature, request.texts)
         request = request.with_texts(verdict.texts)
-        return await self._open(
-            call,
-            lambda provider: provider.stream(request),
-            lambda chunk: bool(chunk.text.strip()),
-            verdict,
-        )
+        async with self._exchanges.opened(call) as exchange:
+            question = Question(
+                exchange.route,
+                lambda provider: provider.stream(request),
+                _has_text,
+                call.trace,
+            )
+            if call.route.stream_recovery == "continue":
+                shown = await show_continued(self._router, question, request)
+            else:
+                shown = await show(self._router, question)
+            return self._live(shown, exchange, verdict, call)
 
     async def relay(self, call: Call, inquiry: Inquiry) -> Reply[Passage]:
         """Answer a program in its own dialect.
@@ -130,9 +142,9 @@ class Gateway:
             APIError: As `chat`, but guardrails only flag.
         """
         self._watch(call.feature, inquiry)
-        with self._exchanges.opened(call) as exchange:
+        async with self._exchanges.opened(call) as exchange:
             reply = await self._router.ask(
-                call.route, lambda provider: provider.relay(inquiry)
+                exchange.route, lambda provider: provider.relay(inquiry), call.trace
             )
             exchange.answered(reply)
             return reply
@@ -151,8 +163,20 @@ class Gateway:
             APIError: As `relay`.
         """
         verdict = self._watch(call.feature, inquiry)
+        if call.route.stream_recovery == "continue" and (
+            request := _canonical(inquiry)
+        ):
+            async with self._exchanges.opened(call) as exchange:
+                question = Question(
+                    exchange.route,
+                    lambda provider: provider.converse(request),
+                    _says,
+                    call.trace,
+                )
+                shown = await show_translated(self._router, question, inquiry)
+                return self._live(shown, exchange, verdict, call)
         return await self._open(
-            call, lambda provider: provider.relay_stream(inquiry), _has_content, verdict
+            call, lambda provider: provider.relay_stream(inquiry), verdict
         )
 
     async def forward(self, call: Call, errand: Errand) -> LiveAnswer[Passage]:
@@ -168,19 +192,18 @@ class Gateway:
         Raises:
             APIError: The service is full, or nobody answered.
         """
+        # What is not a chat cannot be made of two halves, nor is it worth holding back.
+        call = replace(call, route=replace(call.route, stream_recovery="off"))
         return await self._open(
-            call,
-            lambda provider: provider.forward(errand),
-            _has_content,
-            Verdict("allow", ()),
+            call, lambda provider: provider.forward(errand), Verdict("allow", ())
         )
 
-    async def process(self, task: Task, principal: Principal) -> TaskAnswer:
-        """Do a task: make its prompt, ask the default model, read the result.
+    async def process(self, task: Task, call: Call) -> TaskAnswer:
+        """Do a task: make its prompt, ask a model, read the result.
 
         Args:
             task: What to do with which text.
-            principal: Who asks.
+            call: Who asks whom.
 
         Returns:
             The result. An answer that cannot be used is asked for once more.
@@ -189,14 +212,8 @@ class Gateway:
             LLMBadResponseError: The second answer was no use either.
             APIError: As `chat`.
         """
-        feature = f"webhook.{task.type}"
-        verdict = self._inspect(feature, (task.prompt,))
+        verdict = self._inspect(call.feature, (task.prompt,))
         rendered = self._templates.render(replace(task, prompt=verdict.texts[0]))
-        call = Call(
-            principal=principal,
-            feature=feature,
-            route=self._catalog.default_route(),
-        )
         request = _task_request(rendered)
         for _ in range(_TASK_ATTEMPTS):
             answer = await self._answer(call, request, verdict)
@@ -231,27 +248,35 @@ class Gateway:
             APIError: As `process`.
         """
         task = Task.of(prompt, type=type, source=source, language=language)
-        return (await self.process(task, Principal("internal"))).result.summary
+        route = self._catalog.default_route(lambda: prompt)
+        call = Call(Principal("internal"), f"webhook.{task.type}", route, Trace())
+        return (await self.process(task, call)).result.summary
 
     async def _answer(
         self, call: Call, request: ChatRequest, verdict: Verdict
     ) -> Answer:
-        with self._exchanges.opened(call) as exchange:
+        async with self._exchanges.opened(call) as exchange:
             reply = await self._router.ask(
-                call.route, lambda provider: provider.complete(request)
+                exchange.route, lambda provider: provider.complete(request), call.trace
             )
             return Answer(exchange.answered(reply).text, exchange, verdict)
 
     async def _open(
         self,
         call: Call,
-        ask: Callable[[LLMProvider], AsyncGenerator[Sequence[F], None]],
-        has_content: Callable[[F], bool],
+        ask: Callable[[LLMProvider], AsyncGenerator[Sequence[Passage], None]],
         verdict: Verdict,
+    ) -> LiveAnswer[Passage]:
+        async with self._exchanges.opened(call) as exchange:
+            question = Question(exchange.route, ask, _has_content, call.trace)
+            shown = await show(self._router, question)
+            return self._live(shown, exchange, verdict, call)
+
+    def _live(
+        self, shown: Shown[F], exchange: Exchange, verdict: Verdict, call: Call
     ) -> LiveAnswer[F]:
-        with self._exchanges.opened(call) as exchange:
-            opened = await self._router.open(call.route, ask, has_content)
-            return LiveAnswer(opened, exchange, verdict, self._stream_seconds)
+        seconds = call.route.total_seconds or self._stream_seconds
+        return LiveAnswer(shown, exchange, verdict, seconds)
 
     def _watch(self, feature: str, inquiry: Inquiry) -> Verdict:
         verdict = self._guards.watch(latest_texts(inquiry.asked.fields))
@@ -288,6 +313,22 @@ class Gateway:
 
 def _has_content(passage: Passage) -> bool:
     return passage.has_content
+
+
+def _has_text(chunk: Chunk) -> bool:
+    return bool(chunk.text.strip())
+
+
+def _says(chunk: Chunk) -> bool:
+    return bool(chunk.text or chunk.delta or chunk.finish_reason)
+
+
+def _canonical(inquiry: Inquiry) -> ChatRequest | None:
+    """Translate a request, if what it asks for can be said in all dialects."""
+    try:
+        return inquiry.request
+    except UnsupportedFeatureError:
+        return None
 
 
 def _task_request(rendered: RenderedTask) -> ChatRequest:

@@ -10,6 +10,20 @@ from uvicorn.protocols.http.flow_control import FlowControl
 STALL_SECONDS = 120.0
 
 
+class LastAnswer:
+    """A transport that leaves it to somebody else how it is closed.
+
+    Args:
+        transport: Takes what is written.
+        close: Closes it.
+    """
+
+    def __init__(self, transport: Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
+
+
 class Flow(FlowControl):
     """Flow control with a deadline for what the client sends, and one for its reading.
 

@@ -1,24 +1,31 @@
 """uvicorn's HTTP protocol with bounds on what a client may send, and how slowly.
 
 uvicorn reads a request head of any length before anyone is authenticated, and waits
-for a head or a body without end. The parser below it refuses what request smuggling
-needs: Content-Length beside Transfer-Encoding, repeated Content-Length, folded header
-lines. This module adds the bounds and answers every refusal with the error body of the
-native surface.
+for a head or a body without end. The parser below it refuses most of what request
+smuggling needs: Content-Length beside Transfer-Encoding, repeated Content-Length,
+folded header lines. This module refuses the rest, adds the bounds, and answers every
+refusal with the error body of the native surface.
 """
 
 from asyncio import Transport
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
-from http import HTTPStatus
 from itertools import chain
 from typing import Any, ClassVar
 from uuid import uuid4
 
-import orjson
-
-from llm_proxy.http_flow import Flow
+from llm_proxy.drain import Drain
+from llm_proxy.http_flow import Flow, LastAnswer
+from llm_proxy.http_refusal import (
+    HEAD_TOO_LARGE,
+    MALFORMED,
+    STOPPING,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_PIPELINED,
+    TOO_SLOW,
+    UPGRADE_WITH_BODY,
+    Refusal,
+)
 from llm_proxy.telemetry import get_logger
 
 try:
@@ -34,13 +41,15 @@ __all__ = ["EdgeLimits", "http_protocol"]
 # One read may hold 14 000 requests of 18 bytes, and each takes kilobytes once parsed.
 _MAX_PIPELINED = 32
 _LINGER_SECONDS = 1.0
+# Connections beyond the limit that are told so at a time; the others are just closed.
+_MAX_TOLD = 256
 
 _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeLimits:
-    """What one request may take of the server before the application decides.
+    """What clients may take of the server before the application decides.
 
     Attributes:
         max_head_bytes: Bytes of the request line and all headers; as many for what
@@ -50,50 +59,13 @@ class EdgeLimits:
         body_timeout: Seconds from the end of the head to the end of the body. Time in
             which we do not read, because the application has not yet asked for more,
             does not count.
+        max_connections: Connections that may be open at a time.
     """
 
     max_head_bytes: int
     head_timeout: float
     body_timeout: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """An answer from below the application."""
-
-    status: int
-    code: str
-    message: str
-
-    def render(self, request_id: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        error = {"code": self.code, "message": self.message, "details": None}
-        body = orjson.dumps({"error": {**error, "requestId": request_id}})
-        lines = (
-            b"HTTP/1.1 %d %b" % (self.status, HTTPStatus(self.status).phrase.encode()),
-            *(b"%b: %b" % header for header in headers),
-            b"content-type: application/json",
-            b"x-content-type-options: nosniff",
-            b"cache-control: private, no-store",
-            b"content-length: %d" % len(body),
-            b"x-request-id: %b" % request_id.encode(),
-            b"connection: close",
-            b"",
-            body,
-        )
-        return b"\r\n".join(lines)
-
-
-_MALFORMED = _Refusal(400, "MALFORMED_REQUEST", "The request is not valid HTTP/1.1")
-_UPGRADE_WITH_BODY = _Refusal(
-    400, "UPGRADE_NOT_SUPPORTED", "A request with a body cannot ask for an upgrade"
-)
-_TOO_MANY_PIPELINED = _Refusal(
-    400, "TOO_MANY_PIPELINED", "Too many requests were sent ahead of their answers"
-)
-_TOO_SLOW = _Refusal(408, "REQUEST_TIMEOUT", "The request did not arrive in time")
-_HEAD_TOO_LARGE = _Refusal(
-    431, "REQUEST_HEAD_TOO_LARGE", "The request line and headers are too large"
-)
+    max_connections: int
 
 
 class _RefusedError(Exception):
@@ -112,6 +84,7 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
     """uvicorn's protocol for one connection, within `EdgeLimits`."""
 
     limits: ClassVar[EdgeLimits]
+    drain: ClassVar[Drain]
     flow: Flow  # ty: ignore[incompatible-mutable-override]
     # None until the first head is complete.
     cycle: uvicorn_http.RequestResponseCycle | None  # type: ignore[assignment]  # ty: ignore[incompatible-attribute-override]
@@ -124,7 +97,13 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
         # as they are read: the parser hides a header until it is complete.
         self._framing_bytes = 0
         self._refused = False
-        self.flow.ensure(self.limits.head_timeout)
+        excess = len(self.connections) - self.limits.max_connections
+        if excess > _MAX_TOLD:
+            transport.abort()
+        elif excess > 0:
+            self._refuse(TOO_MANY_CONNECTIONS)
+        else:
+            self.flow.ensure(self.limits.head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.flow.close()
@@ -145,7 +124,7 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
         if self._refused or self._awaited is _Awaited.NOTHING:
             return
         if self._framing_bytes > self.limits.max_head_bytes:
-            self._refuse(_HEAD_TOO_LARGE)
+            self._refuse(HEAD_TOO_LARGE)
         elif self._awaited is _Awaited.HEAD:
             self.flow.ensure(self.limits.head_timeout)
         else:
@@ -154,7 +133,7 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._awaited = _Awaited.HEAD
         if len(self.pipeline) >= _MAX_PIPELINED:
-            self._stop(_TOO_MANY_PIPELINED)
+            self._stop(TOO_MANY_PIPELINED)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -162,11 +141,14 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
         # No head is larger than the reads it came in; only then is it worth adding up.
         may_exceed = self._framing_bytes + self._read_bytes > limit
         if may_exceed and self._head_bytes() > limit:
-            self._stop(_HEAD_TOO_LARGE)
+            self._stop(HEAD_TOO_LARGE)
         parser: Any = self.parser
+        version = parser.get_http_version()
+        if not _is_unambiguous(version, self.url, self.headers):
+            self._stop(MALFORMED)
         if parser.should_upgrade() and _announces_body(self.headers):
             # The parser takes such a body for the next request.
-            self._stop(_UPGRADE_WITH_BODY)
+            self._stop(UPGRADE_WITH_BODY)
         super().on_headers_complete()
         # Trailers are appended to this list, and the application has the old one:
         # what comes after the body must not change what was authenticated.
@@ -175,6 +157,8 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
         if self.expect_100_continue:
             # The client sends once the application asks, which also resumes reading.
             self.flow.pause_reading()
+        if self.drain.is_draining:
+            self.close_after_answer()
 
     def on_body(self, body: bytes) -> None:
         self._framing_bytes = 0
@@ -186,7 +170,37 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         if not self._refused:
-            self._refuse(_MALFORMED)
+            self._refuse(MALFORMED)
+
+    def close_after_answer(self) -> None:
+        """Let the answer under way, if there is one, be the last of the connection."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False
+            # It would close over a body that is still being sent.
+            closing: Any = LastAnswer(self.transport, self._close)
+            cycle.transport = closing
+
+    def cut(self) -> None:
+        """Refuse a request whose body is not here yet: the service stops."""
+        cycle = self.cycle
+        is_sending = self._awaited is _Awaited.BODY and not self._refused
+        if is_sending and cycle is not None and not cycle.response_started:
+            self._refuse(STOPPING)
+
+    def shutdown(self) -> None:
+        """Close once the answer under way has been sent, or its refusal read."""
+        if not self._refused:
+            super().shutdown()
+
+    def _close(self) -> None:
+        """Closes after the last answer, which the client is to see."""
+        if self._awaited is _Awaited.BODY and not self._refused:
+            self._refused = True
+            self.flow.clear()
+            self._hang_up()
+        else:
+            self.transport.close()
 
     def _head_bytes(self) -> int:
         # Four bytes of each header line are its colon, space and line end.
@@ -200,14 +214,14 @@ class _EdgeProtocol(uvicorn_http.HttpToolsProtocol):
 
     def _on_deadline(self) -> None:
         if not self.transport.is_closing():
-            self._refuse(_TOO_SLOW)
+            self._refuse(TOO_SLOW)
 
-    def _stop(self, refusal: _Refusal) -> None:
+    def _stop(self, refusal: Refusal) -> None:
         """Refuses from within a callback of the parser."""
         self._refuse(refusal)
         raise _RefusedError
 
-    def _refuse(self, refusal: _Refusal) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Reads no further, and says why if this request's answer is the next one."""
         self._refused = True
         self.flow.clear()
@@ -245,10 +259,40 @@ def _announces_body(headers: list[tuple[bytes, bytes]]) -> bool:
     )
 
 
-def http_protocol(limits: EdgeLimits) -> type[uvicorn_http.HttpToolsProtocol]:
+def _is_unambiguous(
+    version: str, target: bytes, headers: list[tuple[bytes, bytes]]
+) -> bool:
+    """Says whether every server on the way reads this head as we do.
+
+    RFC 9112: one Host (3.2), which is that of an absolute target (3.2.2); no transfer
+    coding but chunked, and none in HTTP/1.0 (6.1).
+    """
+    # Cheaper than to look at each; only where a name is repeated it hides something.
+    fields = dict(headers)
+    names = [name for name, _ in headers] if len(fields) < len(headers) else ()
+    if version not in ("1.1", "1.0") or names.count(b"host") > 1:
+        return False
+    coding = fields.get(b"transfer-encoding")
+    if coding is not None and (
+        coding.lower() != b"chunked"
+        or version == "1.0"
+        or names.count(b"transfer-encoding") > 1
+    ):
+        return False
+    host = fields.get(b"host")
+    if target.startswith(b"/") or host is None:
+        return True
+    authority = target.partition(b"://")[2].partition(b"/")[0]
+    return authority.lower() in (b"", host.lower())
+
+
+def http_protocol(
+    limits: EdgeLimits, drain: Drain
+) -> type[uvicorn_http.HttpToolsProtocol]:
     """Returns the protocol class to give to uvicorn as ``http``.
 
     Args:
         limits: The bounds that its connections obey.
+        drain: Knows whether connections should still be kept for later requests.
     """
-    return type("Protocol", (_EdgeProtocol,), {"limits": limits})
+    return type("Protocol", (_EdgeProtocol,), {"limits": limits, "drain": drain})

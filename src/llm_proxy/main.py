@@ -22,13 +22,22 @@ from llm_proxy.api.openapi import describe_app
 from llm_proxy.api.routes import install_routes
 from llm_proxy.api.v1.background import Background
 from llm_proxy.config import ProxyConfig, load_config
+from llm_proxy.drain import Drain
 from llm_proxy.exchange import Exchanges
 from llm_proxy.gateway import Gateway
 from llm_proxy.guardrails import Guardrails
-from llm_proxy.limits import RateLimits
+from llm_proxy.limits import Places, RateLimits
 from llm_proxy.providers import ProviderFactory
 from llm_proxy.responses import ResponseStore
-from llm_proxy.routing import Backoff, Catalog, Health, Router
+from llm_proxy.routing import (
+    Backoff,
+    Catalog,
+    Health,
+    Policy,
+    RetryBudget,
+    Router,
+    Traces,
+)
 from llm_proxy.security import ClientAddress, SettingsTokenStore
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
 from llm_proxy.tasks import load_templates
@@ -39,7 +48,10 @@ from llm_proxy.web import install_docs
 _EXPOSED_HEADERS = (
     "Request-ID",
     "Retry-After",
+    "X-LLM-Proxy-Attempts",
     "X-LLM-Proxy-Dropped",
+    "X-LLM-Proxy-Model",
+    "X-LLM-Proxy-Trace",
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
@@ -103,12 +115,18 @@ def _install_parts(app: FastAPI, settings: Settings, client: UpstreamClient) -> 
     app.state.metrics = metrics
     app.state.providers = factory
     app.state.catalog = catalog
-    app.state.gateway = _gateway(settings, config, catalog, metrics)
+    app.state.policy = _policy(settings, catalog)
+    app.state.traces = Traces()
+    app.state.places = Places(
+        settings.max_in_flight, settings.max_queued, settings.queue_timeout
+    )
+    router = Router(factory, app.state.policy)
+    app.state.gateway = _gateway(settings, config, router, app)
+    app.state.drain = drain = Drain()
     app.state.admission = _admission(settings, rates)
     app.state.responses = ResponseStore()
-    app.state.background = Background(app.state.gateway)
+    app.state.background = Background(app.state.gateway, drain)
     app.state.limiter = rates.limiter
-    app.state.draining = False
 
 
 def _install_middleware(app: FastAPI, settings: Settings) -> None:
@@ -142,28 +160,33 @@ def _configure_logging(settings: Settings) -> None:
     )
 
 
+def _policy(settings: Settings, catalog: Catalog) -> Policy:
+    return Policy(
+        Health(settings.breaker_failures, settings.breaker_cooldown_seconds),
+        RetryBudget(),
+        Backoff(
+            multiplier=settings.retry_multiplier,
+            min_seconds=settings.retry_min_seconds,
+            max_seconds=settings.retry_max_seconds,
+            retry_after_max_seconds=settings.retry_after_max_seconds,
+        ),
+        catalog.window_of,
+    )
+
+
 def _gateway(
-    settings: Settings, config: ProxyConfig, catalog: Catalog, metrics: Metrics
+    settings: Settings, config: ProxyConfig, router: Router, app: FastAPI
 ) -> Gateway:
     pii, injection = config.guardrails.pii, config.guardrails.injection
     return Gateway(
-        router=Router(
-            catalog.factory,
-            Health(settings.breaker_failures, settings.breaker_cooldown_seconds),
-            Backoff(
-                multiplier=settings.retry_multiplier,
-                min_seconds=settings.retry_min_seconds,
-                max_seconds=settings.retry_max_seconds,
-                retry_after_max_seconds=settings.retry_after_max_seconds,
-            ),
-        ),
-        catalog=catalog,
+        router=router,
+        catalog=app.state.catalog,
         guards=Guardrails(
             redact_pii=settings.pii_redaction_enabled if pii is None else pii,
             injection=injection or settings.prompt_guard_mode,
         ),
         templates=load_templates(settings.prompt_templates_dir),
-        exchanges=Exchanges(metrics, settings.service_name, settings.max_in_flight),
+        exchanges=Exchanges(app.state.metrics, settings.service_name, app.state.places),
         stream_seconds=settings.stream_deadline,
     )
 
@@ -198,7 +221,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        app.state.draining = True
+        app.state.drain.begin()
         await listing
         await app.state.background.aclose()
         await app.state.providers.aclose()

@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from genai_prices.types import MatchLogic, ModelInfo, Provider
+    from genai_prices.types import MatchLogic, ModelInfo, Provider, TieredPrices
 
 # Where the catalogue has another name for a provider than we have.
 _OUR_NAMES = {
@@ -52,6 +53,19 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs, in US dollars per million tokens.
+
+    Attributes:
+        input: Of the prompt; None if it is not priced by tokens.
+        output: Of the answer.
+    """
+
+    input: Decimal | None
+    output: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class PricedModel:
     """A model as its provider sells it.
 
@@ -59,11 +73,13 @@ class PricedModel:
         name: The provider's name of it.
         display_name: Its name for people.
         context_window: Tokens that it can read; None if nobody knows.
+        price: What it costs; None if nobody knows.
     """
 
     name: str
     display_name: str
     context_window: int | None
+    price: Price | None = None
 
 
 class PriceCatalogue:
@@ -176,4 +192,11 @@ def _is_current(model: ModelInfo) -> bool:
 
 
 def _described(name: str, model: ModelInfo) -> PricedModel:
-    return PricedModel(name, model.name or name, model.context_window)
+    prices = vars(model.get_prices(datetime.now(UTC)))
+    price = Price(_base(prices.get("input_mtok")), _base(prices.get("output_mtok")))
+    return PricedModel(name, model.name or name, model.context_window, price)
+
+
+def _base(price: Decimal | TieredPrices | None) -> Decimal | None:
+    """Take the price of short prompts, where long ones cost more."""
+    return price if price is None or isinstance(price, Decimal) else price.base

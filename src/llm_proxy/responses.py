@@ -3,7 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+
+import orjson
 
 from llm_proxy.errors import NotFoundError
 
@@ -38,16 +40,38 @@ class StoredResponse:
         return str(self.response["id"])
 
 
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A stored response as JSON: as objects it would take five times the memory."""
+
+    json: bytes
+    provider: str
+    model: str
+    parent: str
+
+    @classmethod
+    def of(cls, stored: StoredResponse) -> Self:
+        # A copy, because what orjson returns keeps its whole buffer: 8 KiB or more.
+        packed = bytes(memoryview(orjson.dumps((stored.response, stored.input))))
+        return cls(packed, stored.provider, stored.model, stored.parent)
+
+    def unpack(self) -> StoredResponse:
+        response, items = orjson.loads(self.json)
+        return StoredResponse(
+            response, tuple(items), self.provider, self.model, self.parent
+        )
+
+
 class _Shelf:
     """What is kept for one owner, the longest unused first."""
 
     def __init__(self) -> None:
-        self.kept: OrderedDict[str, StoredResponse] = OrderedDict()
+        self.kept: OrderedDict[str, _Packed] = OrderedDict()
         self.bytes = 0
 
     def drop(self, response_id: str) -> int:
-        stored = self.kept.pop(response_id, None)
-        size = stored.size if stored else 0
+        packed = self.kept.pop(response_id, None)
+        size = len(packed.json) if packed else 0
         self.bytes -= size
         return size
 
@@ -74,9 +98,9 @@ class ResponseStore:
         shelf = self._shelves.setdefault(owner, _Shelf())
         self._shelves.move_to_end(owner)
         self._bytes -= shelf.drop(stored.id)
-        shelf.kept[stored.id] = stored
-        shelf.bytes += stored.size
-        self._bytes += stored.size
+        packed = shelf.kept[stored.id] = _Packed.of(stored)
+        shelf.bytes += len(packed.json)
+        self._bytes += len(packed.json)
         while shelf.bytes > self._max_bytes // _SHARE:
             self._bytes -= shelf.drop(next(iter(shelf.kept)))
         while self._bytes > self._max_bytes:
@@ -96,11 +120,11 @@ class ResponseStore:
             NotFoundError: There is none, or it is somebody else's.
         """
         shelf = self._shelves.get(owner)
-        stored = shelf.kept.get(response_id) if shelf else None
-        if shelf is None or stored is None:
+        packed = shelf.kept.get(response_id) if shelf else None
+        if shelf is None or packed is None:
             raise NotFoundError("No response with this id is kept for you")
         shelf.kept.move_to_end(response_id)
-        return stored
+        return packed.unpack()
 
     def conversation(self, owner: str, response_id: str) -> list[dict[str, Any]]:
         """List the items of all turns up to a response.

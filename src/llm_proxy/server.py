@@ -1,19 +1,26 @@
 """`llm-proxy serve`: uvicorn in this process, set up for a service behind a proxy."""
 
+import asyncio
 import gc
-import math
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from llm_proxy.drain import Drain
 from llm_proxy.http_protocol import EdgeLimits, http_protocol
-from llm_proxy.telemetry import settle_logging
+from llm_proxy.telemetry import get_logger, settle_logging
+
+if sys.platform != "win32":
+    import resource
 
 __all__ = ["EdgeLimits", "ServerConfig", "serve"]
 
@@ -22,6 +29,14 @@ __all__ = ["EdgeLimits", "ServerConfig", "serve"]
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
 _COLLECT_EVERY = 20_000
+# Of the time to stop: for the last words of what is cut, and for what closes then.
+_LAST_SHARE = 0.2
+_LAST_SECONDS = 3.0
+# For callers to take what was written for them before nothing else was left to do.
+_FLUSH_SECONDS = 5.0
+_TICK_SECONDS = 0.05
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +46,47 @@ class ServerConfig:
     Attributes:
         host: Address to listen on.
         port: Port to listen on.
-        on_drain: Called first on SIGTERM and SIGINT, inside the signal handler: it may
-            set a flag and no more.
+        drain: Begins on SIGTERM and SIGINT.
+        shutdown_timeout: Seconds from then until the process has ended; in the last
+            of them what still runs is cut.
+        limits: Bounds on connections.
         on_ready: Called once connections are accepted.
-        shutdown_timeout: Seconds that running requests get to finish.
-        limits: Bounds on every connection.
     """
 
     host: str
     port: int
-    on_drain: Callable[[], None]
+    drain: Drain
     shutdown_timeout: float
     limits: EdgeLimits
     on_ready: Callable[[], None] = lambda: None
 
 
+class _Connection(Protocol):
+    """What `http_protocol` makes, as far as it has to stop."""
+
+    transport: asyncio.Transport
+
+    def close_after_answer(self) -> None: ...
+
+    def cut(self) -> None: ...
+
+    def shutdown(self) -> None: ...
+
+
 class _Server(uvicorn.Server):
-    """uvicorn's server, which tells the service first that it is to stop."""
+    """uvicorn's server, which goes on listening until nothing runs any more.
+
+    A load balancer has to find the listener open, to be told by `/readyz` that it
+    should look elsewhere.
+    """
 
     def __init__(self, uvicorn_config: uvicorn.Config, config: ServerConfig) -> None:
         super().__init__(uvicorn_config)
-        self._on_drain = config.on_drain
+        self._drain = config.drain
         self._on_ready = config.on_ready
+        self._seconds = config.shutdown_timeout
+        self._last_seconds = min(_LAST_SECONDS, _LAST_SHARE * self._seconds)
+        self._stop_at = 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -63,10 +97,67 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn's own handler would also raise the signal again at the end, and a
         # drained service exits with 0.
-        self._on_drain()
-        if self.should_exit and sig == signal.SIGINT:
+        self._drain.begin()
+        if not self.should_exit:
+            self._stop_at = time.monotonic() + self._seconds
+        elif sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        _log.info("draining", running=len(self._drain.running))
+        for connection in self._connections:
+            connection.close_after_answer()
+        await self._wait_while(self._is_busy, self._stop_at - self._last_seconds)
+        if self._is_busy():
+            _log.warning("drain_cut", running=len(self._drain.running))
+            self._drain.cut()
+            for connection in self._connections:
+                connection.cut()
+            await self._wait_while(
+                self._is_busy, self._stop_at - self._last_seconds / 2
+            )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in self._connections:
+            connection.shutdown()
+        state = self.server_state
+        limit = self._stop_at - self._last_seconds / 2
+        flushed_by = min(limit, time.monotonic() + _FLUSH_SECONDS)
+        await self._wait_while(lambda: bool(state.connections), flushed_by)
+        for connection in self._connections:
+            connection.transport.abort()
+        for task in tuple(state.tasks):
+            task.cancel()
+        await self._wait_while(
+            lambda: bool(state.tasks), limit + self._last_seconds / 4
+        )
+        if not self.force_exit:
+            await self._close_application()
+
+    @property
+    def _connections(self) -> list[_Connection]:
+        return cast("list[_Connection]", list(self.server_state.connections))
+
+    def _is_busy(self) -> bool:
+        return bool(self.server_state.tasks or self._drain.running)
+
+    async def _wait_while(self, condition: Callable[[], bool], until: float) -> None:
+        while condition() and not self.force_exit and time.monotonic() < until:
+            await asyncio.sleep(_TICK_SECONDS)
+            # It keeps the date right that stands in every answer.
+            await self.on_tick(0)
+
+    async def _close_application(self) -> None:
+        left = max(self._stop_at - time.monotonic(), _TICK_SECONDS)
+        try:
+            async with asyncio.timeout(left):
+                await self.lifespan.shutdown()
+        except TimeoutError:
+            _log.error("shutdown_incomplete")
 
 
 def _spare_the_collector() -> None:
@@ -97,7 +188,7 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
         app,
         host=config.host,
         port=config.port,
-        http=http_protocol(config.limits),
+        http=http_protocol(config.limits, config.drain),
         ws="none",
         lifespan="on",
         workers=1,
@@ -107,10 +198,10 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=math.ceil(config.shutdown_timeout),
         reset_contextvars=True,
     )
     settle_logging()
+    _raise_file_limit(config.limits.max_connections)
     _check_port(config)
     _Server(server, config).run()
 
@@ -125,3 +216,16 @@ def _check_port(config: ServerConfig) -> None:
             f"llm-proxy cannot listen on {config.host}:{config.port}: {error.strerror}."
             " Choose another port with PORT=8001 or so."
         )
+
+
+def _raise_file_limit(connections: int) -> None:
+    """Allow as many open files as the system lets us, for each connection is one."""
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    if soft != resource.RLIM_INFINITY and soft < connections:
+        _log.warning("file_limit_low", open_files=soft, max_connections=connections)

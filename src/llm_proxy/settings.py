@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     """Seconds for all attempts and waits of one call; a stream, to its first text."""
     v1_timeout: Seconds | None = None
     """The same two for `/v1`; default 600, or what is set for all."""
+    stream_idle_timeout: Seconds = 60.0
+    """Seconds between two pieces of a stream; never more than the silence allowed."""
     stream_deadline: Seconds = 600.0
     """Seconds for a streamed answer as a whole."""
     retry_attempts: int = Field(default=3, ge=1, le=10)
@@ -136,7 +138,13 @@ class Settings(BaseSettings):
     """Seconds of a cool-down."""
 
     max_in_flight: Count = 1000
-    """Calls that may run at the same time; more are answered with 503."""
+    """Calls that may run at the same time; more wait."""
+    max_queued: int = Field(default=100, ge=0)
+    """Calls that may wait for their turn; more are answered with 503."""
+    queue_timeout: Seconds = 5.0
+    """Seconds for which a call waits for its turn."""
+    max_connections: Count = 4096
+    """Connections of clients that may be open; more are answered with 503."""
     max_prompt_length: Count = 4000
     """Characters of a prompt."""
     max_body_bytes: Count = 1_048_576

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from llm_proxy.api.connection import ClientDisconnectedError, Connected
+from llm_proxy.drain import Drain
 
 
 def reporting(*types):
@@ -18,13 +19,13 @@ def reporting(*types):
 
 
 async def test_work_for_a_caller_who_stays_is_done():
-    async with Connected(reporting("http.request")):
+    async with Connected(reporting("http.request"), Drain()):
         await asyncio.sleep(0.01)
 
 
 async def test_work_for_a_caller_who_leaves_is_cancelled():
     async def work():
-        async with Connected(reporting("http.request", "http.disconnect")):
+        async with Connected(reporting("http.request", "http.disconnect"), Drain()):
             await asyncio.Event().wait()
 
     with pytest.raises(ClientDisconnectedError):
@@ -37,7 +38,7 @@ async def test_a_cancellation_by_others_stays_one(types):
     working = asyncio.Event()
 
     async def work():
-        async with Connected(reporting(*types)):
+        async with Connected(reporting(*types), Drain()):
             # A caller who leaves is noticed before the other one cancels.
             working.set()
             await asyncio.Event().wait()
@@ -51,7 +52,7 @@ async def test_a_cancellation_by_others_stays_one(types):
 
 async def test_an_error_of_the_work_stays_one():
     async def work():
-        async with Connected(reporting("http.disconnect")):
+        async with Connected(reporting("http.disconnect"), Drain()):
             try:
                 await asyncio.Event().wait()
             finally:
@@ -70,6 +71,6 @@ async def test_nobody_watches_after_the_work():
         finally:
             watched.set()
 
-    async with Connected(receive):
+    async with Connected(receive, Drain()):
         await asyncio.sleep(0)
     await asyncio.wait_for(watched.wait(), 10)

@@ -100,6 +100,7 @@ async def test_one_line_tells_of_each_call(client, upstream, logs):
         "tokens_used": 18,
         "usage_source": "provider",
         "finish_reason": "stop",
+        "attempts": 1,
     }
 
 
@@ -173,7 +174,7 @@ async def test_probes_are_not_worth_a_line(client, logs, path):
 
 async def test_probes_that_fail_are(build, client, logs):
     app = build()
-    app.state.draining = True
+    app.state.drain.begin()
     await client(app).get("/readyz")
     assert [line["status"] for line in logs("request")] == [503]
 

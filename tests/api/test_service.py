@@ -29,19 +29,19 @@ async def test_readiness_ends_with_the_drain_and_life_does_not(build, client):
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
     assert ReadyAnswer.model_validate_json(ready.content, strict=True)
 
-    app.state.draining = True
+    app.state.drain.begin()
     draining = await caller.get("/readyz")
     assert draining.status_code == 503
     assert draining.json()["error"]["message"] == "The service is shutting down"
+    assert draining.headers["retry-after"] == "1"
     assert (await caller.get("/livez")).status_code == 200
-    assert (await client(app).chat()).status_code == 200
 
 
 async def test_the_end_of_the_application_is_a_drain(build):
     app = build()
     async with app.router.lifespan_context(app):
-        assert not app.state.draining
-    assert app.state.draining
+        assert not app.state.drain.is_draining
+    assert app.state.drain.is_draining
 
 
 async def test_models_are_those_that_are_configured(client, tmp_path):

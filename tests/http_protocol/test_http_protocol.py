@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec, module_from_spec
 from typing import Any
@@ -12,10 +13,14 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from llm_proxy.drain import Drain
 from llm_proxy.http_flow import STALL_SECONDS
 from llm_proxy.http_protocol import EdgeLimits, http_protocol
 
-LIMITS = EdgeLimits(max_head_bytes=65536, head_timeout=10.0, body_timeout=30.0)
+LIMITS = EdgeLimits(
+    max_head_bytes=65536, head_timeout=10.0, body_timeout=30.0, max_connections=4
+)
+MAX_TOLD = 256
 MAX_PIPELINED = 32
 LINGER_SECONDS = 1.0
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -156,6 +161,7 @@ class Edge:
     clock: Clock
     address: tuple[str, int]
     protocols: list[Any]
+    drain: Drain
     clients: list[Client] = field(default_factory=list)
 
     async def connect(self) -> Client:
@@ -187,7 +193,9 @@ async def edge() -> AsyncIterator[Edge]:
     failures: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: failures.append(context))
 
-    class Counting(http_protocol(LIMITS)):
+    drain = Drain()
+
+    class Counting(http_protocol(LIMITS, drain)):
         read = 0
 
         def data_received(self, data: bytes) -> None:
@@ -199,7 +207,7 @@ async def edge() -> AsyncIterator[Edge]:
         return protocols[-1]
 
     server = await loop.create_server(connection, "127.0.0.1", 0)
-    edge = Edge(app, clock, server.sockets[0].getsockname(), protocols)
+    edge = Edge(app, clock, server.sockets[0].getsockname(), protocols, drain)
     yield edge
     for client in edge.clients:
         client.writer.transport.abort()
@@ -485,7 +493,71 @@ class TestMalformedRequests:
                 b"POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", id="TE"
             ),
             pytest.param(b"GET / HTTP/1.1\r\nX-A: b\r\n c\r\n\r\n", id="folding"),
-            pytest.param(CHUNKED + b"nonsense\r\n", id="chunk size"),
+            pytest.param(b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", id="one bare LF"),
+            pytest.param(b"GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", id="bare CR"),
+            pytest.param(b"GET /\r\n\r\n", id="HTTP/0.9"),
+            pytest.param(b"GET / HTTP/0.9\r\n\r\n", id="HTTP/0.9 by name"),
+            pytest.param(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", id="HTTP/2.0"),
+            pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2 preface"),
+            pytest.param(
+                b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", id="two hosts"
+            ),
+            pytest.param(
+                b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", id="one host twice"
+            ),
+            pytest.param(
+                b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", id="another host"
+            ),
+            pytest.param(
+                b"GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n", id="user and host"
+            ),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
+                id="one length twice",
+            ),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n", id="lengths"
+            ),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", id="signed length"
+            ),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nContent-Length : 5\r\n\r\n", id="space, colon"
+            ),
+            *(
+                pytest.param(
+                    b"POST / HTTP/1.1\r\nTransfer-Encoding: %b\r\n\r\n0\r\n\r\n"
+                    % coding,
+                    id=f"TE {coding!r}",
+                )
+                for coding in (
+                    b"xchunked",
+                    b"chunked, chunked",
+                    b"chunked\r\nTransfer-Encoding: chunked",
+                    b"x\r\nTransfer-Encoding: chunked",
+                    b"gzip, chunked",
+                    b"chunked, identity",
+                    b"\x0bchunked",
+                )
+            ),
+            pytest.param(
+                b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                id="TE in HTTP/1.0",
+            ),
+            *(
+                pytest.param(CHUNKED + chunk, id=f"chunk {chunk!r}")
+                for chunk in (
+                    b"nonsense\r\n",
+                    b"10000000000000005\r\nhello\r\n",
+                    b"-5\r\nhello\r\n",
+                    b"0x5\r\nhello\r\n",
+                    b"5 \r\nhello\r\n",
+                    b"5\nhello\r\n",
+                    b"5\r\nhello\n",
+                    b"5;a\nb\r\nhello\r\n",
+                    b'5;a="\r\n"\r\nhello\r\n',
+                )
+            ),
         ],
     )
     async def test_they_are_answered_in_json_and_closed(self, edge, request_bytes):
@@ -493,6 +565,24 @@ class TestMalformedRequests:
         await client.send(request_bytes)
         assert_refusal(await client.answer(), 400, "MALFORMED_REQUEST")
         assert await client.closed() == b""
+
+    @pytest.mark.parametrize(
+        "request_bytes",
+        [
+            pytest.param(b"GET http://A/x HTTP/1.1\r\nHost: a\r\n\r\n", id="absolute"),
+            pytest.param(b"GET http://a/x HTTP/1.0\r\n\r\n", id="without host"),
+            pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", id="asterisk"),
+            pytest.param(CHUNKED + b"5;a=b\r\nhello\r\n0\r\n\r\n", id="extension"),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
+                id="upper case",
+            ),
+        ],
+    )
+    async def test_what_is_unusual_is_not_malformed(self, edge, request_bytes):
+        client = await edge.connect()
+        await client.send(request_bytes)
+        assert (await client.answer()).status == 200
 
     async def test_an_upgrade_cannot_hide_a_request_in_its_body(self, edge):
         client = await edge.connect()
@@ -541,6 +631,116 @@ def test_without_httptools_the_error_says_what_to_do(monkeypatch):
     monkeypatch.delattr("uvicorn.protocols.http.httptools_impl")
     with pytest.raises(ImportError, match="needs httptools"):
         spec.loader.exec_module(module_from_spec(spec))
+
+
+class TestTooManyConnections:
+    async def test_one_more_is_told_so(self, edge):
+        for _ in range(LIMITS.max_connections):
+            await edge.connect()
+        client = await edge.connect()
+        answer = await client.answer()
+        assert_refusal(answer, 503, "OVERLOADED")
+        assert answer.headers["retry-after"] == "1"
+        assert await client.closed() == b""
+        await client.send(GET)
+        await edge.received(len(GET))
+        assert edge.app.scopes == []
+
+    async def test_those_that_are_open_are_served(self, edge):
+        clients = [await edge.connect() for _ in range(LIMITS.max_connections + 1)]
+        await clients[0].send(GET)
+        assert (await clients[0].answer()).status == 200
+
+    async def test_there_is_room_again_when_others_have_left(self, edge):
+        clients = [await edge.connect() for _ in range(LIMITS.max_connections)]
+        clients[0].writer.close()
+        await until(lambda: len(edge.protocols[0].connections) < len(clients))
+        client = await edge.connect()
+        await client.send(GET)
+        assert (await client.answer()).status == 200
+
+    async def test_far_too_many_are_told_nothing(self, edge):
+        for _ in range(LIMITS.max_connections + MAX_TOLD):
+            await edge.connect()
+        client = await edge.connect()
+        with suppress(ConnectionError):
+            assert await client.closed() == b""
+
+
+class TestDrain:
+    async def test_answers_under_way_are_the_last(self, edge):
+        client = await edge.connect()
+        await client.send(GET.replace(b"/", b"/lazy", 1))
+        await edge.app.entered.wait()
+        edge.protocols[0].close_after_answer()
+        edge.app.go.set()
+        assert (await client.answer()).headers["connection"] == "close"
+        assert await client.closed() == b""
+
+    async def test_so_are_those_that_begin_later(self, edge):
+        client = await edge.connect()
+        edge.drain.begin()
+        await client.send(GET)
+        assert (await client.answer()).headers["connection"] == "close"
+        assert await client.closed() == b""
+
+    async def test_an_answer_before_the_body_is_not_lost(self, edge):
+        client = await edge.connect()
+        edge.drain.begin()
+        request = POST_5.replace(b"/", b"/deaf", 1)
+        await client.send(request)
+        assert (await client.answer()).body == b"deaf"
+        assert await client.closed() == b""
+        assert not edge.protocols[0].transport.is_closing()
+        await client.send(b"hello")
+        edge.clock.advance(LINGER_SECONDS)
+        assert edge.protocols[0].transport.is_closing()
+
+    async def test_a_refused_request_does_not_keep_the_connection(self, edge):
+        client = await edge.connect()
+        await client.send(GET.replace(b"/", b"/lazy", 1))
+        await edge.app.entered.wait()
+        edge.protocols[0].close_after_answer()
+        await client.send(b"NONSENSE\r\n\r\n")
+        await until(lambda: edge.protocols[0].read > len(GET) + 4)
+        edge.app.go.set()
+        assert (await client.answer()).status == 200
+        assert await client.closed() == b""
+
+    async def test_a_cut_refuses_what_has_no_body_yet(self, edge):
+        client = await edge.connect()
+        await client.send(POST_5 + b"so")
+        await edge.received(len(POST_5) + 2)
+        edge.protocols[0].cut()
+        answer = await client.answer()
+        assert_refusal(answer, 503, "OVERLOADED")
+        assert answer.headers["retry-after"] == "1"
+        await asyncio.wait_for(edge.app.disconnected.wait(), 30)
+
+    async def test_a_cut_leaves_the_rest_to_the_application(self, edge):
+        idle, busy = await edge.connect(), await edge.connect()
+        await busy.send(GET.replace(b"/", b"/lazy", 1))
+        await edge.app.entered.wait()
+        for protocol in edge.protocols:
+            protocol.cut()
+        edge.app.go.set()
+        await idle.send(GET)
+        for client in (busy, idle):
+            assert (await client.answer()).status == 200
+
+    async def test_the_end_closes_what_is_idle_and_nothing_else(self, edge):
+        silent, told, busy = [await edge.connect() for _ in range(3)]
+        await told.send(b"NONSENSE\r\n\r\n")
+        await told.answer()
+        await busy.send(GET.replace(b"/", b"/lazy", 1))
+        await edge.app.entered.wait()
+        for protocol in edge.protocols:
+            protocol.shutdown()
+        closing = [protocol.transport.is_closing() for protocol in edge.protocols]
+        assert closing == [True, False, False]
+        assert await silent.closed() == b""
+        edge.app.go.set()
+        assert (await busy.answer()).headers["connection"] == "close"
 
 
 class TestClientsWhoDoNotRead:

@@ -9,9 +9,24 @@ import pytest
 from llm_proxy.config import ModelConfig, ProviderConfig, ProxyConfig
 from llm_proxy.errors import ProviderNotConfiguredError
 from llm_proxy.providers import LLMProvider, ProviderFactory
-from llm_proxy.routing import Backoff, Catalog, Health, Router
+from llm_proxy.routing import (
+    Backoff,
+    Catalog,
+    Deployment,
+    Health,
+    Policy,
+    RetryBudget,
+    Router,
+)
 from llm_proxy.transport import UpstreamClient
-from llm_proxy.types import ChatRequest, ChatResponse, Chunk, Text, Usage
+from llm_proxy.types import (
+    ChatRequest,
+    ChatResponse,
+    Chunk,
+    Text,
+    Timeouts,
+    Usage,
+)
 
 FOREVER = object()
 """In place of an answer or of a piece of one: silence."""
@@ -63,7 +78,7 @@ class ScriptedFactory:
     def __init__(self, **providers: LLMProvider) -> None:
         self._providers = providers
 
-    def get_provider(self, name: str, model: str) -> LLMProvider:
+    def get_provider(self, name: str, model: str, timeouts: Timeouts) -> LLMProvider:
         try:
             return self._providers[name]
         except KeyError:
@@ -75,6 +90,20 @@ class Waits(list[float]):
 
     async def sleep(self, seconds: float) -> None:
         self.append(seconds)
+
+
+class Clock:
+    """Monotonic seconds, which pass when a test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -99,14 +128,17 @@ def router(waits) -> Iterator[Callable[..., Router]]:
     def router(
         health: Health | None = None,
         backoff: Backoff | None = None,
+        budget: RetryBudget | None = None,
+        window_of: Callable[[Deployment], int | None] = lambda _: None,
         **providers: LLMProvider,
     ) -> Router:
-        return Router(
-            ScriptedFactory(**providers),
+        policy = Policy(
             health or Health(failures=0, cooldown_seconds=30),
+            budget or RetryBudget(),
             backoff or Backoff(),
-            waits.sleep,
+            window_of,
         )
+        return Router(ScriptedFactory(**providers), policy, waits.sleep)
 
     return router
 

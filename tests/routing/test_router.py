@@ -23,8 +23,17 @@ from llm_proxy.errors import (
     RequestRejectedError,
     UnsupportedModelError,
 )
-from llm_proxy.routing import Backoff, Health, OpenStream, Reply, Route, Target
-from llm_proxy.types import ChatRequest, ChatResponse, Chunk, said
+from llm_proxy.routing import (
+    Backoff,
+    Deployment,
+    Health,
+    OpenStream,
+    Reply,
+    Route,
+    Target,
+    Trace,
+)
+from llm_proxy.types import ChatRequest, ChatResponse, Chunk, Timeouts, said
 
 QUESTION = ChatRequest(messages=(said("user", "Hello"),))
 FIRST, SECOND, THIRD = (Target(name, "m") for name in ("first", "second", "third"))
@@ -36,11 +45,14 @@ def route(
     deadline: float = 100,
     first_token: float | None = None,
 ) -> Route:
-    return Route(targets or (FIRST,), attempts, deadline, first_token)
+    tiers = tuple((Deployment(target),) for target in targets or (FIRST,))
+    return Route(tiers, attempts - 1, deadline, Timeouts(first_token=first_token))
 
 
 async def ask(router, where: Route) -> Reply[ChatResponse]:
-    return await router.ask(where, lambda provider: provider.complete(QUESTION))
+    return await router.ask(
+        where, lambda provider: provider.complete(QUESTION), Trace()
+    )
 
 
 async def open_stream(router, where: Route) -> OpenStream[Chunk]:
@@ -48,6 +60,7 @@ async def open_stream(router, where: Route) -> OpenStream[Chunk]:
         where,
         lambda provider: provider.stream(QUESTION),
         lambda chunk: bool(chunk.text.strip()),
+        Trace(),
     )
 
 
@@ -78,7 +91,7 @@ async def test_the_reply_says_who_gave_it(router, scripted):
 
     reply = await ask(both, where)
     assert (reply.target, reply.answer.model) == (SECOND, "scripted-1")
-    assert (await open_stream(both, where)).target == SECOND
+    assert (await open_stream(both, where)).source.target == SECOND
 
 
 class TestRetries:

@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import socket
+import ssl
 import threading
 from contextlib import contextmanager
 
 import httpx
 import pytest
+import trustme
 import uvloop
 
 from llm_proxy.transport import PoolTransport, pool
@@ -15,6 +17,7 @@ from llm_proxy.transport import PoolTransport, pool
 pytestmark = pytest.mark.integration
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+UNASKED = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno"
 
 
 class Answering(asyncio.Protocol):
@@ -163,7 +166,7 @@ async def test_cancelling_while_connecting_leaves_nothing_open():
 
 
 @contextmanager
-def serving(times, may_close):
+def serving(times, may_close, last_words=b""):
     """Answer one request on each of `times` connections, from a thread of its own."""
     is_closed = threading.Event()
     served = []
@@ -174,6 +177,7 @@ def serving(times, may_close):
             served.append(connection.recv(2**16))
             connection.sendall(OK)
             may_close.wait(5)
+            connection.sendall(last_words)
             connection.close()
             is_closed.set()
 
@@ -185,10 +189,10 @@ def serving(times, may_close):
         thread.join(5)
 
 
-async def test_an_end_that_the_loop_has_not_seen_yet_is_looked_for(monkeypatch):
-    monkeypatch.setattr(pool, "_TRUSTED_IDLE_SECONDS", -1.0)
+@pytest.mark.parametrize("last_words", [b"", UNASKED])
+async def test_what_the_loop_has_not_seen_yet_is_looked_for(last_words):
     may_close = threading.Event()
-    with serving(2, may_close) as (url, is_closed, served):
+    with serving(2, may_close, last_words) as (url, is_closed, served):
         async with PoolTransport() as transport:
             assert await ask(transport, url) == b"ok"
             may_close.set()
@@ -198,8 +202,47 @@ async def test_an_end_that_the_loop_has_not_seen_yet_is_looked_for(monkeypatch):
     assert len(served) == 2
 
 
-async def test_a_look_does_not_end_a_good_connection(monkeypatch):
-    monkeypatch.setattr(pool, "_TRUSTED_IDLE_SECONDS", -1.0)
+@pytest.fixture(scope="module")
+def contexts():
+    """TLS from a server's side and from a client's."""
+    authority = trustme.CA()
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return serving, trusting
+
+
+@pytest.mark.parametrize("secured", [False, True])
+@pytest.mark.parametrize("size", [2, 2**18 + 1])
+async def test_a_response_that_nobody_asked_for_is_nobodys(contexts, secured, size):
+    connections = []
+
+    async def answer(reader, writer):
+        connections.append(writer)
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        writer.write(b"x" * size)
+        await asyncio.sleep(0.02)
+        writer.write(UNASKED)
+        await reader.read()
+        writer.close()
+
+    serving, trusting = contexts if secured else (None, None)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=serving)
+    scheme = "https" if secured else "http"
+    url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, PoolTransport(tls=trusting) as transport:
+        for number in range(1, 6):
+            response = await transport.handle_async_request(post(url))
+            # All of it arrives before any of it is read.
+            await asyncio.sleep(0.1)
+            assert await response.aread() == b"x" * size
+            await response.aclose()
+            assert len(connections) == number
+
+
+async def test_a_look_does_not_end_a_good_connection():
     seen = []
     server, port = await listen(seen)
     async with server, PoolTransport() as transport:

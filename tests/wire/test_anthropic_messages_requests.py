@@ -198,6 +198,13 @@ def test_ids_of_other_vendors_are_made_fit():
     assert call["id"] == result["tool_use_id"] == "functions_f_0"
 
 
+def test_arguments_are_taken_over_as_the_model_wrote_them():
+    arguments = '{"n": 123456789012345678901234567890, "m": [1.0 ]}'
+    call = Message("assistant", (ToolCall("1", "f", arguments),))
+    encoded = AnthropicMessages().encode_request("m", ChatRequest((call,)), False)
+    assert arguments.encode() in encoded.body
+
+
 @pytest.mark.parametrize("arguments", ["[1]", '{"a":', "free", "1e999"])
 def test_arguments_that_are_no_object_are_kept_as_input(arguments):
     [block] = content(ToolCall("1", "f", arguments), role="assistant")

@@ -436,6 +436,15 @@ def test_exceptions_within_a_stream_are_faults(kind, status, code):
     )
 
 
+def test_what_came_before_an_exception_is_handed_out_before_it():
+    decoder = BedrockConverse().stream_decoder()
+    chunks = decoder.feed(BEGIN + delta(0, text="a") + exception("throttlingException"))
+    assert [chunk.text for chunk in chunks] == ["a"]
+    assert decoder.done
+    with pytest.raises(UpstreamFaultError):
+        decoder.close()
+
+
 def test_an_exception_without_json_is_a_fault():
     with pytest.raises(UpstreamFaultError) as raised:
         read(exception("throttlingException", b"oops"))

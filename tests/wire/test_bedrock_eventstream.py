@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_proxy.wire import WireError
-from llm_proxy.wire.bedrock.eventstream import MAX_FRAME_BYTES, Frame, FrameDecoder
+from llm_proxy.wire.bedrock.eventstream import MAX_FRAME_BYTES, FrameDecoder
 
 TEXT = 7
 
@@ -73,7 +73,7 @@ def test_frames_are_what_botocore_reads_however_they_are_cut(frames, data):
     reference = EventStreamBuffer()
     reference.add_data(stream)
     expected = [
-        Frame(
+        (
             {k: v for k, v in event.headers.items() if isinstance(v, str)},
             event.payload,
         )
@@ -87,8 +87,8 @@ def test_frames_come_one_byte_at_a_time():
     stream = frame(text_header(":event-type", "a"), b"1") + frame(b"", b"2")
 
     assert decode(stream, range(len(stream))) == [
-        Frame({":event-type": "a"}, b"1"),
-        Frame({}, b"2"),
+        ({":event-type": "a"}, b"1"),
+        ({}, b"2"),
     ]
 
 
@@ -136,7 +136,7 @@ def test_a_frame_of_the_greatest_size_is_read():
     payload = b"x" * (MAX_FRAME_BYTES - 16)
 
     assert decode(frame(b"", payload), range(0, MAX_FRAME_BYTES, 1 << 16)) == [
-        Frame({}, payload)
+        ({}, payload),
     ]
 
 
@@ -162,7 +162,7 @@ def test_a_time_is_no_text():
     moment = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
     headers = header("t", 8, struct.pack(">q", moment)) + text_header("a", "b")
 
-    assert decode(frame(headers)) == [Frame({"a": "b"}, b"{}")]
+    assert decode(frame(headers)) == [({"a": "b"}, b"{}")]
 
 
 @given(st.binary(max_size=200))

@@ -88,6 +88,22 @@ def test_a_finish_reason_on_every_event_ends_the_answer_once():
     assert gather(chunks).text == "aHello"
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        event({"text": "cut"}, finishReason="MAX_TOKENS"),
+        event({"text": "cut"}, finishReason="SAFETY"),
+        b'data: {"promptFeedback": {"blockReason": "SAFETY"}}\n\n',
+    ],
+)
+@pytest.mark.parametrize("in_one_read", [True, False])
+def test_nothing_counts_behind_the_event_that_cuts_an_answer_off(end, in_one_read):
+    usage = b'data: {"usageMetadata": {"candidatesTokenCount": 1000}}\n\n'
+    behind = HELLO + usage + (FIXTURES / "error_503.json").read_bytes()
+    pieces = [end + behind] if in_one_read else [end, behind]
+    assert gather(read(*pieces)) == gather(read(end))
+
+
 def test_probabilities_stand_with_their_text():
     logprobs = {"chosenCandidates": [{"token": "a", "logProbability": -1.5}]}
     chunks = read(

@@ -242,6 +242,15 @@ def test_knobs_that_an_upstream_lacks_are_dropped_and_named():
     assert FULL.encode_request("m", request, False).dropped == ()
 
 
+def test_a_mark_inside_of_a_tool_result_is_dropped_and_named():
+    call = Message("assistant", (ToolCall("1", "f", "{}"),))
+    result = Message("user", (ToolResult("1", (Text("a", cache="5m"),)),))
+
+    encoded = OpenAIChat().encode_request("m", ChatRequest((call, result)), False)
+
+    assert encoded.dropped == ("cache",)
+
+
 IMAGE = {"type": "image_url", "image_url": {"url": "https://x/a.png"}}
 PARTS = [
     (

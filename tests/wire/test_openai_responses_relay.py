@@ -61,9 +61,27 @@ def test_whole_events_pass_at_once_and_are_understood():
     assert relay.close() == []
 
 
-def test_a_whole_stream_in_one_read_is_one_passage():
-    [passage] = reader().feed(STREAM)
-    assert passage == LAST._replace(data=STREAM)
+def test_a_whole_stream_in_one_read_is_understood():
+    passages = reader().feed(STREAM)
+    assert b"".join([passage.data for passage in passages]) == STREAM
+    assert passages[0] == Passage(CREATED, model="gpt-x")
+    assert Passage(DELTA, has_content=True) in passages
+    assert passages[-1] == LAST
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        event("completed", response={"usage": {"output_tokens": 1000}}),
+        b'event: error\ndata: {"type": "error", "code": "server_error"}\n\n',
+        b"data: {half an event",
+    ],
+)
+def test_nothing_passes_behind_the_last_event(behind):
+    relay = reader()
+    assert relay.feed(COMPLETED + behind) == [LAST]
+    assert relay.feed(behind) == []
+    assert relay.close() == []
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
@@ -100,7 +118,9 @@ def test_a_text_may_speak_of_other_events():
 def test_events_may_have_no_names():
     lines = [line for line in STREAM.splitlines(True) if line[:2] != b"ev"]
     nameless = b"".join(lines)
-    assert reader().feed(nameless) == [LAST._replace(data=nameless)]
+    passages = reader().feed(nameless)
+    assert b"".join([passage.data for passage in passages]) == nameless
+    assert passages[-1][1:] == LAST[1:]
 
 
 def test_an_unfinished_event_waits():

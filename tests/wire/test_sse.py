@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_proxy.wire.sse import EventTooLargeError, ServerSentEvent, SSEDecoder
+from llm_proxy.wire.dialect import WireError
+from llm_proxy.wire.sse import (
+    EventTooLargeError,
+    ServerSentEvent,
+    SSEDecoder,
+    WholeEvents,
+    split_events,
+)
 
 LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 TEXT = st.text(
@@ -48,7 +55,7 @@ def test_streams_are_parsed_however_they_are_cut(stream, expected, cut):
 @given(st.lists(TEXT, min_size=1, max_size=5), LINE_ENDS, st.integers(1, 11))
 def test_what_is_written_is_read(texts, end, cut):
     stream = b"".join(b"data: %b%b%b" % (t.encode(), end, end) for t in texts)
-    assert [event.data.decode() for event in decode(stream, cut=cut)] == texts
+    assert [data.decode() for _, data in decode(stream, cut=cut)] == texts
 
 
 @given(st.binary(max_size=200), st.integers(1, 9))
@@ -92,3 +99,38 @@ def test_empty_data_lines_are_bounded_too():
     decoder.feed(b"data:\n" * 60)
     with pytest.raises(EventTooLargeError):
         decoder.feed(b"data:\n" * 10)
+
+
+@given(st.lists(TEXT, min_size=1, max_size=5), LINE_ENDS, st.integers(1, 11))
+def test_events_are_handed_out_whole_and_unchanged(texts, end, cut):
+    written = [b"data: %b%b%b" % (text.encode(), end, end) for text in texts]
+    stream = b"".join(written)
+    whole = WholeEvents()
+    blocks = [whole.feed(stream[at : at + cut]) for at in range(0, len(stream), cut)]
+    assert whole.close() == b""
+    assert b"".join(blocks) == stream
+    assert [e for block in blocks if block for e in split_events(block)] == written
+
+
+@given(st.lists(LINES, min_size=1).map(b"".join), st.integers(1, 9))
+def test_splitting_events_loses_no_byte(data, cut):
+    whole = WholeEvents()
+    blocks = [whole.feed(data[at : at + cut]) for at in range(0, len(data), cut)]
+    blocks.append(whole.close())
+    split = [event for block in blocks if block for event in split_events(block)]
+    assert b"".join(split).rstrip(b"\n") == data.rstrip(b"\n")
+    assert [event for part in split for event in decode(part)] == decode(data + b"\n\n")
+
+
+def test_an_unfinished_event_is_kept_until_it_is_too_large():
+    whole = WholeEvents(max_event_bytes=64)
+    assert whole.feed(b"data: a\n\ndata: " + b"x" * 58) == b"data: a\n\n"
+    with pytest.raises(EventTooLargeError):
+        whole.feed(b"x")
+
+
+def test_events_before_one_that_is_not_utf8_are_split():
+    events = split_events(b"data: a\n\ndata: \xff\n\n")
+    assert next(events) == b"data: a\n\n"
+    with pytest.raises(WireError, match="UTF-8"):
+        next(events)

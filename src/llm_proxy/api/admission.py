@@ -16,6 +16,8 @@ from llm_proxy.telemetry import get_logger
 from llm_proxy.types import Principal
 
 _log = get_logger(__name__)
+# What asks a model; everything else is quick, and of use while the service stops.
+_WORK: frozenset[Scope] = frozenset(("chat", "webhook"))
 
 
 class Admission:
@@ -54,9 +56,13 @@ class Admission:
             AuthenticationError: There is no valid token.
             InvalidInputError: There are two different ones.
             AuthenticationThrottledError: The address has guessed too often.
+            OverloadedError: It is new work, and the service is stopping or full.
             RateLimitExceeded: The caller has used up a limit.
         """
         principal = self._authenticate(request, self._tokens)
+        if not _WORK.isdisjoint(scopes):
+            request.app.state.drain.check()
+            request.app.state.places.check()
         for scope in scopes:
             self._count(request, scope, f"token:{principal.name}")
         return principal

@@ -8,6 +8,7 @@ from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
 from llm_proxy.api.body import read_model
+from llm_proxy.api.calls import new_call
 from llm_proxy.api.connection import Connected
 from llm_proxy.api.errors import error_body
 from llm_proxy.api.event_stream import EventStream
@@ -15,7 +16,7 @@ from llm_proxy.api.meta import answer_meta
 from llm_proxy.api.response import json_response
 from llm_proxy.api.schemas import ChatBody
 from llm_proxy.errors import APIError
-from llm_proxy.exchange import Call, LiveAnswer
+from llm_proxy.exchange import LiveAnswer
 from llm_proxy.gateway import Answer, Gateway
 from llm_proxy.routing import Catalog
 from llm_proxy.types import ChatRequest, Chunk, said
@@ -27,12 +28,13 @@ async def chat(request: Request) -> Response:
     body = await read_model(request, ChatBody)
     gateway: Gateway = request.app.state.gateway
     catalog: Catalog = request.app.state.catalog
-    call = Call(caller, "chat", catalog.route(body.provider, body.model))
+    route = catalog.route(body.provider, body.model, lambda: body.prompt)
+    call = new_call(request, caller, "chat", route, {"model": body.model})
     if body.stream:
-        async with Connected(request.receive):
+        async with Connected(request.receive, request.app.state.drain):
             live = await gateway.stream(call, _request(body))
         return EventStream(live, _Events(request, live))
-    async with Connected(request.receive):
+    async with Connected(request.receive, request.app.state.drain):
         answer = await gateway.chat(call, _request(body))
     content = _content(request, answer, answer.text)
     return json_response(content)

@@ -2,9 +2,10 @@
 
 import asyncio
 from types import TracebackType
-from typing import cast
 
 from starlette.types import Receive
+
+from llm_proxy.drain import Drain, Work
 
 
 class ClientDisconnectedError(Exception):
@@ -12,21 +13,22 @@ class ClientDisconnectedError(Exception):
 
 
 class Connected:
-    """Cancels what runs inside of it as soon as the caller hangs up.
+    """Cancels what runs inside of it when the caller hangs up or the service stops.
 
-    The request's body must have been read. Used as an async context manager.
+    The request's body must have been read. Used as an async context manager, which
+    raises `ClientDisconnectedError` or `OverloadedError` then.
 
     Args:
         receive: The ASGI channel on which the server reports the hang-up.
+        drain: Says when the service stops.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, drain: Drain) -> None:
         self._receive = receive
-        self._hung_up = False
+        self._work = Work(drain)
 
     async def __aenter__(self) -> None:
-        # A coroutine always runs in a task.
-        self._task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._work.__enter__()
         self._watcher = asyncio.create_task(self._watch())
 
     async def __aexit__(
@@ -36,13 +38,9 @@ class Connected:
         traceback: TracebackType | None,
     ) -> None:
         self._watcher.cancel()
-        by_caller = self._hung_up and kind is asyncio.CancelledError
-        # Somebody else may have cancelled the task as well.
-        if by_caller and self._task.uncancel() == 0:
-            raise ClientDisconnectedError from None
+        self._work.__exit__(kind, error, traceback)
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._hung_up = True
-        self._task.cancel()
+        self._work.end(ClientDisconnectedError())

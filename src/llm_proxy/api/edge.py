@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llm_proxy.limits import Standing
+from llm_proxy.routing import Trace
 from llm_proxy.security import ClientAddress
 from llm_proxy.telemetry import Metrics, get_logger, request_context
 
@@ -68,6 +69,8 @@ class Edge:
             try:
                 await self._app(scope, receive, send_with_headers)
             finally:
+                # It leads back to the scope, and the collector would have to find that.
+                del state["send"]
                 self._account(scope, status, time.perf_counter() - started)
 
     def _identify(self, scope: Scope) -> None:
@@ -126,6 +129,13 @@ def _complete(
     complete.append((b"x-request-id", str(state["request_id"]).encode("ascii")))
     if state["is_https"]:
         complete.append(_HSTS)
+    trace = state.get("trace")
+    if isinstance(trace, Trace):
+        complete.append((b"x-llm-proxy-trace", trace.id.encode("ascii")))
+        complete.append((b"x-llm-proxy-attempts", b"%d" % trace.attempts))
+        if trace.answered_by is not None:
+            name = str(trace.answered_by).encode("ascii", "replace")
+            complete.append((b"x-llm-proxy-model", name))
     standing = state.get("standing")
     if isinstance(standing, Standing):
         complete += (

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from llm_proxy.api.connection import ClientDisconnectedError, Connected
-from llm_proxy.errors import APIError, InternalError, LLMTimeoutError
+from llm_proxy.errors import APIError, InternalError, LLMTimeoutError, OverloadedError
 from llm_proxy.exchange import F, LiveAnswer
 from llm_proxy.telemetry import get_logger
 
@@ -76,24 +76,29 @@ class EventStream(Response):
         send_body: Send = scope["state"]["send"]
         keepalive = _Keepalive(send_body, self._writer.keepalive)
         try:
-            async with Connected(receive):
-                await send(
-                    {
-                        "type": "http.response.start",
-                        "status": self.status_code,
-                        "headers": self.raw_headers,
-                    }
-                )
-                try:
-                    # It bounds the upstream, and the caller who does not read as well.
-                    async with asyncio.timeout_at(self._answer.deadline):
-                        last = await self._send_events(scope, send_body, keepalive)
-                except TimeoutError:
-                    error = LLMTimeoutError(log_detail="the stream's deadline")
-                    last = self._fail(error, scope)
-                keepalive.stop()
-                async with asyncio.timeout(_LAST_WORD_SECONDS):
-                    await send_body({"type": "http.response.body", "body": last})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            try:
+                # It bounds the upstream, and the caller who does not read as well.
+                async with (
+                    Connected(receive, scope["app"].state.drain),
+                    asyncio.timeout_at(self._answer.deadline),
+                ):
+                    last = await self._send_events(scope, send_body, keepalive)
+            except TimeoutError:
+                error = LLMTimeoutError(log_detail="the stream's deadline")
+                last = self._fail(error, scope)
+            except OverloadedError as cut:
+                error = cut
+                last = self._fail(error, scope)
+            keepalive.stop()
+            async with asyncio.timeout(_LAST_WORD_SECONDS):
+                await send_body({"type": "http.response.body", "body": last})
         except TimeoutError:
             raise ClientDisconnectedError from None
         finally:

@@ -11,10 +11,12 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from llm_proxy.api.chat import chat
+from llm_proxy.api.explain import explain, show_trace
 from llm_proxy.api.schemas import (
     ChatAnswer,
     ChatBody,
     ErrorAnswer,
+    ExplainBody,
     HealthAnswer,
     ModelsAnswer,
     ReadyAnswer,
@@ -80,6 +82,18 @@ _ROUTES = (
     ),
     _Route(
         "models", models, ("/api/v1/models",), "GET", "models", _GUARDED, ModelsAnswer
+    ),
+    _Route(
+        "explain",
+        explain,
+        ("/api/v1/explain",),
+        "POST",
+        "models",
+        (400, 404, 413, 415, *_GUARDED),
+        body=ExplainBody,
+    ),
+    _Route(
+        "trace", show_trace, ("/api/v1/traces/{id}",), "GET", "models", (404, *_GUARDED)
     ),
     _Route(
         "health",

@@ -107,6 +107,17 @@ class ChatBody(_Body):
     )
 
 
+class ExplainBody(_Body):
+    """A request to explain: any body of `/chat` or `/v1/chat/completions` will do."""
+
+    model: str = Field(description="An alias, provider/model, or a vendor's name.")
+    provider: str | None = Field(None, description="As for `/chat`.")
+    prompt: str | None = Field(None, description="For models chosen by complexity.")
+    messages: list[dict[str, Any]] | None = Field(
+        None, description="As for `/v1/chat/completions`: tells who can answer them."
+    )
+
+
 class WebhookBody(_Body):
     """A text and what to do with it."""
 

@@ -5,7 +5,7 @@ from fastapi import Request, Response
 from llm_proxy import __version__
 from llm_proxy.api.admission import Admission, admit, admit_anyone
 from llm_proxy.api.response import json_response
-from llm_proxy.errors import OverloadedError
+from llm_proxy.drain import Drain
 from llm_proxy.routing import Catalog
 from llm_proxy.settings import Settings
 from llm_proxy.telemetry import CONTENT_TYPE, Metrics
@@ -33,8 +33,8 @@ async def livez(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Say whether the service takes work; 503 while it shuts down."""
     admit_anyone(request, "health")
-    if request.app.state.draining:
-        raise OverloadedError("The service is shutting down")
+    drain: Drain = request.app.state.drain
+    drain.check()
     return json_response({"status": "ready"})
 
 

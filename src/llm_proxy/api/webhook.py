@@ -4,11 +4,13 @@ from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
 from llm_proxy.api.body import read_model
+from llm_proxy.api.calls import new_call
 from llm_proxy.api.connection import Connected
 from llm_proxy.api.meta import answer_meta, processing_time
 from llm_proxy.api.response import json_response
 from llm_proxy.api.schemas import WebhookBody
 from llm_proxy.gateway import Gateway
+from llm_proxy.routing import Catalog
 from llm_proxy.tasks import Task
 
 
@@ -23,8 +25,11 @@ async def webhook(request: Request) -> Response:
         source=body.source,
         language=body.language,
     )
-    async with Connected(request.receive):
-        done = await gateway.process(task, caller)
+    catalog: Catalog = request.app.state.catalog
+    route = catalog.default_route(lambda: body.prompt)
+    call = new_call(request, caller, f"webhook.{task.type}", route, {})
+    async with Connected(request.receive, request.app.state.drain):
+        done = await gateway.process(task, call)
     exchange = done.answer.exchange
     meta = answer_meta(request, exchange, done.answer.verdict)
     content = {

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from llm_proxy.providers.http_provider import HTTPProvider
 from llm_proxy.wire.anthropic_messages import API_VERSION
+from llm_proxy.wire.anthropic_messages.claude import Claude
 
 
 class AnthropicProvider(HTTPProvider):
@@ -14,3 +15,8 @@ class AnthropicProvider(HTTPProvider):
         """Write the headers that the API demands; see `HTTPProvider.key_headers`."""
         version = {"anthropic-version": API_VERSION}
         return version | {"x-api-key": api_key} if api_key else version
+
+    @property
+    def prefills(self) -> bool:
+        """Whether the model goes on from the beginning of an answer of its own."""
+        return Claude.named(self.model).prefill

@@ -82,6 +82,38 @@ class LLMProvider(ABC):
         """
         yield scatter(await self.complete(request))
 
+    def converse(self, request: ChatRequest) -> AsyncGenerator[Sequence[Chunk], None]:
+        """Ask once as for callers of `/v1`, whose answers may be without text.
+
+        Args:
+            request: What to ask.
+
+        Returns:
+            As `stream`.
+
+        Raises:
+            APIError: As `stream`.
+        """
+        return self.stream(request)
+
+    def check(self, inquiry: Inquiry) -> None:
+        """Say whether the model can be asked something, without asking it.
+
+        Args:
+            inquiry: What would be asked.
+
+        Raises:
+            UnsupportedFeatureError: It cannot do what is asked for.
+        """
+        if not self.relays(inquiry.surface.name):
+            # Reading it is all there is to find out.
+            _ = inquiry.request
+
+    @property
+    def prefills(self) -> bool:
+        """Whether the model goes on from the beginning of an answer of its own."""
+        return False
+
     def relays(self, dialect: str) -> bool:
         """Say whether callers' bytes can pass through.
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from llm_proxy.providers.loopback import LoopbackServer
 from llm_proxy.providers.sigv4 import Signer
 from llm_proxy.transport import UpstreamClient
+from llm_proxy.types import Timeouts
 from llm_proxy.wire import Dialect, RelayDialect
+
+DEFAULT_TIMEOUTS = Timeouts(connect=5.0, first_token=30.0, idle=30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,7 @@ class Connection:
         headers: Headers that every request carries besides the provider's own.
         server: An upstream of our own, started on first use.
         signer: Signs requests where the upstream wants that instead of a key.
-        connect_timeout: Seconds for DNS, TCP and TLS together.
-        read_timeout: Seconds that the upstream may be silent.
-        relay_timeout: The same for callers of `/v1`, who are used to wait.
+        timeouts: How long it may take; all three are set.
         max_body_bytes: The most bytes of a complete answer.
         max_relay_bytes: The same for callers of `/v1`.
     """
@@ -43,8 +44,6 @@ class Connection:
     server: LoopbackServer | None = None
     v1_dialect: Dialect | None = None
     signer: Signer | None = None
-    connect_timeout: float = 5.0
-    read_timeout: float = 30.0
-    relay_timeout: float = 600.0
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
     max_body_bytes: int = 10 * 1024 * 1024
     max_relay_bytes: int = 32 * 1024 * 1024

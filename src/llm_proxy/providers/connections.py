@@ -17,6 +17,7 @@ from llm_proxy.providers.sigv4 import Signer
 from llm_proxy.setting_rules import check_base_url
 from llm_proxy.settings import Settings
 from llm_proxy.transport import UpstreamClient
+from llm_proxy.types import Timeouts
 from llm_proxy.wire import (
     AnthropicMessages,
     AzureChat,
@@ -130,9 +131,11 @@ class Connections:
             headers=dict(entry.headers) if entry else {},
             server=server,
             signer=signer,
-            connect_timeout=settings.connect_timeout,
-            read_timeout=settings.request_timeout,
-            relay_timeout=settings.v1_request_timeout,
+            timeouts=Timeouts(
+                connect=settings.connect_timeout,
+                first_token=settings.request_timeout,
+                idle=min(settings.stream_idle_timeout, settings.request_timeout),
+            ),
             max_body_bytes=settings.max_response_bytes,
             max_relay_bytes=settings.max_v1_body_bytes,
         )

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_proxy.config import ProxyConfig
 from llm_proxy.errors import ProviderNotConfiguredError, UnknownProviderError
@@ -15,8 +15,10 @@ from llm_proxy.providers.gemini_provider import GeminiProvider
 from llm_proxy.providers.http_provider import HTTPProvider
 from llm_proxy.providers.openai_provider import OpenAIProvider
 from llm_proxy.providers.presets import PRESETS, Preset
+from llm_proxy.providers.sandbox_provider import SandboxProvider
 from llm_proxy.settings import Settings
 from llm_proxy.transport import UpstreamClient
+from llm_proxy.types import NO_TIMEOUTS, Timeouts
 
 PROVIDERS: dict[str, type[HTTPProvider]] = {
     **dict.fromkeys(PRESETS, OpenAIProvider),
@@ -24,6 +26,7 @@ PROVIDERS: dict[str, type[HTTPProvider]] = {
     "azure": AzureProvider,
     "bedrock": BedrockProvider,
     "gemini": GeminiProvider,
+    "sandbox": SandboxProvider,
 }
 _APIS: Mapping[str, type[HTTPProvider]] = {
     "openai": OpenAIProvider,
@@ -68,7 +71,7 @@ class ProviderFactory:
             name.lower(): entry for name, entry in config.providers.items()
         }
         self._connections = Connections(settings, self._entries, client)
-        self._providers: dict[tuple[str, str], LLMProvider] = {}
+        self._providers: dict[tuple[str, str, Timeouts], LLMProvider] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,12 +83,15 @@ class ProviderFactory:
         }
         return tuple(sorted({*PROVIDERS, *self._entries} - hidden))
 
-    def get_provider(self, name: str, model: str) -> LLMProvider:
+    def get_provider(
+        self, name: str, model: str, timeouts: Timeouts = NO_TIMEOUTS
+    ) -> LLMProvider:
         """Make the provider for one model; the same names give the same object.
 
         Args:
             name: The provider's name, in any case.
             model: The upstream's name of the model.
+            timeouts: How long it may take.
 
         Returns:
             The provider.
@@ -94,13 +100,16 @@ class ProviderFactory:
             UnknownProviderError: Nobody has this name; a `ValueError`.
             ProviderNotConfiguredError: Its key is missing; a `ValueError`.
         """
-        provider = self._providers.get((name, model))
+        key = name, model, timeouts
+        provider = self._providers.get(key)
         if provider is None:
             known = self._known(name)
-            provider = self._class_of(known)(model, self._connections.get(known))
+            connection = self._connections.get(known)
+            connection = replace(connection, timeouts=connection.timeouts | timeouts)
+            provider = self._class_of(known)(model, connection)
             if len(self._providers) >= _MAX_KEPT:
                 del self._providers[next(iter(self._providers))]
-            self._providers[name, model] = provider
+            self._providers[key] = provider
         return provider
 
     def default_model(self, name: str) -> str:

@@ -42,8 +42,8 @@ _NO_SUCH_MODEL = re.compile(
 )
 # What a model is to Azure and to NVIDIA besides.
 _MODEL = re.compile(r"model|deployment|function", re.IGNORECASE)
-# No upstream means more, and callers are told what upstreams say.
 _MAX_WAIT_SECONDS = 3600.0
+_ABSURD_WAIT_SECONDS = 60.0
 _QUOTA_CODES = (
     "insufficient_quota",
     "insufficient_balance",
@@ -219,10 +219,13 @@ def read_retry_after(headers: httpx.Headers) -> float | None:
             (seconds, or an HTTP date: RFC 9110, 10.2.3).
 
     Returns:
-        0 to 3600 seconds; None if it does not say or makes no sense.
+        0 to 3600 seconds; a minute for what is more, which nobody can mean; None if
+        it does not say or makes no sense.
     """
     seconds = _read_wait(headers)
-    return None if seconds is None else min(max(0.0, seconds), _MAX_WAIT_SECONDS)
+    if seconds is None:
+        return None
+    return _ABSURD_WAIT_SECONDS if seconds > _MAX_WAIT_SECONDS else max(0.0, seconds)
 
 
 def _read_wait(headers: httpx.Headers) -> float | None:

@@ -45,7 +45,7 @@ class GeminiProvider(HTTPProvider):
         texts = read_texts(fields)
         body = encode_embeddings(self.model, texts, read_dimensions(fields))
         upstream = self._upstream
-        message = Outgoing(embeddings_path(self.model), body, patient=True)
+        message = Outgoing(embeddings_path(self.model), body, large=True)
         vectors, response = await upstream.ask(message, decode_embeddings)
         if len(vectors) != len(texts):
             raise upstream.bad_response("not one embedding per text")

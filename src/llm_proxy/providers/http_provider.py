@@ -98,9 +98,24 @@ class HTTPProvider(LLMProvider):
         def begin(response: httpx.Response) -> Beginning[Chunk]:
             most = self._connection.max_body_bytes
             decoder = self._decoder(response, self._dialect)
-            return Beginning((), TextWanted(decoder, self._empty, most))
+            return Beginning((), TextWanted(decoder, self._empty, most), _says)
 
         return self._upstream.stream(self._outgoing(encoded, stream=True), begin)
+
+    def converse(self, request: ChatRequest) -> AsyncGenerator[Sequence[Chunk], None]:
+        """Ask once as for callers of `/v1`; see `LLMProvider.converse`."""
+        encoded = self._v1_dialect.encode_request(self.model, request, True)
+
+        def begin(response: httpx.Response) -> Beginning[Chunk]:
+            return Beginning((), self._decoder(response, self._v1_dialect), _says)
+
+        message = self._outgoing(encoded, stream=True, large=True)
+        return self._upstream.stream(message, begin)
+
+    def check(self, inquiry: Inquiry) -> None:
+        """Say whether the model can be asked; see `LLMProvider.check`."""
+        if not self.relays(inquiry.surface.name):
+            self._translate(inquiry)
 
     def relays(self, dialect: str) -> bool:
         """Say whether the upstream speaks a dialect; see `LLMProvider.relays`."""
@@ -115,7 +130,7 @@ class HTTPProvider(LLMProvider):
             passage, response = await upstream.ask(message, dialect.observe)
             return passage._replace(headers=upstream.travelling(response))
         encoded = self._translate(inquiry)
-        message = self._outgoing(encoded, stream=False, patient=True)
+        message = self._outgoing(encoded, stream=False, large=True)
         answer, response = await upstream.ask(message, self._v1_dialect.decode_response)
         return Passage(
             inquiry.surface.encode_response(answer, inquiry.asked),
@@ -131,7 +146,7 @@ class HTTPProvider(LLMProvider):
         dialect = self._connection.relays.get(inquiry.surface.name)
         if dialect is None:
             encoded = self._translate(inquiry)
-            message = self._outgoing(encoded, stream=True, patient=True)
+            message = self._outgoing(encoded, stream=True, large=True)
         else:
             encoded = Encoded(b"")
             message = self._relayed(dialect, inquiry)
@@ -144,7 +159,7 @@ class HTTPProvider(LLMProvider):
                 decoder = self._decoder(response, dialect or self._v1_dialect)
                 reader = Translated(decoder, Translator(inquiry))
             notes = _notes(self._upstream.travelling(response), encoded)
-            return Beginning((Passage(b"", headers=notes),), reader)
+            return Beginning((Passage(b"", headers=notes),), reader, _has_content)
 
         return self._upstream.stream(message, begin)
 
@@ -158,7 +173,7 @@ class HTTPProvider(LLMProvider):
             errand.path,
             errand.body_for(self.model),
             errand.headers,
-            patient=True,
+            large=True,
             content_type=errand.content_type,
             method=errand.method,
         )
@@ -173,7 +188,7 @@ class HTTPProvider(LLMProvider):
                 *self._upstream.travelling(response),
             )
             reader = self._errand_reader(errand, response)
-            return Beginning((Passage(b"", headers=headers),), reader)
+            return Beginning((Passage(b"", headers=headers),), reader, _has_content)
 
         return self._upstream.stream(message, begin)
 
@@ -196,16 +211,16 @@ class HTTPProvider(LLMProvider):
         return encoded._replace(dropped=(*encoded.dropped, *request.unknown))
 
     def _outgoing(
-        self, encoded: Encoded, *, stream: bool, patient: bool = False
+        self, encoded: Encoded, *, stream: bool, large: bool = False
     ) -> Outgoing:
         path = self._dialect.path(self.model, stream)
-        return Outgoing(path, encoded.body, (), patient)
+        return Outgoing(path, encoded.body, (), large)
 
     def _relayed(self, dialect: RelayDialect, inquiry: Inquiry) -> Outgoing:
         fields = inquiry.asked.fields
         body = dialect.relay_request(inquiry.body, fields, self.model)
         path = dialect.path(self.model, inquiry.stream)
-        return Outgoing(path, body, inquiry.headers, patient=True)
+        return Outgoing(path, body, inquiry.headers, large=True)
 
     def _decoder(
         self, response: httpx.Response, dialect: Dialect
@@ -221,6 +236,14 @@ class HTTPProvider(LLMProvider):
         if finish_reason in ("content_filter", "refusal"):
             return LLMContentFilteredError(provider=self._connection.name)
         return self._upstream.bad_response(f"no text, finish_reason={finish_reason}")
+
+
+def _says(chunk: Chunk) -> bool:
+    return bool(chunk.text or chunk.delta)
+
+
+def _has_content(passage: Passage) -> bool:
+    return passage.has_content
 
 
 def _notes(travelling: Headers, encoded: Encoded) -> Headers:

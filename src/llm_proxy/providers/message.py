@@ -1,6 +1,6 @@
 """What goes to an upstream, and what makes sense of what comes back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -35,7 +35,7 @@ class Outgoing:
         path: Below the base URL.
         body: The bytes.
         headers: Besides those that every request has.
-        patient: Whether the upstream may take the time that callers of `/v1` grant.
+        large: Whether the answer may be as large as callers of `/v1` may read it.
         content_type: The media type of `body`.
         method: The HTTP method.
     """
@@ -43,7 +43,7 @@ class Outgoing:
     path: str
     body: bytes
     headers: Sequence[tuple[str, str]] = ()
-    patient: bool = False
+    large: bool = False
     content_type: str = "application/json"
     method: str = "POST"
 
@@ -54,10 +54,12 @@ class Beginning(NamedTuple, Generic[T]):
     Attributes:
         first: What can be said before any byte of the body is read.
         reader: Reads the body.
+        has_content: Tells content from what only announces it.
     """
 
     first: Sequence[T]
     reader: StreamReader[T]
+    has_content: Callable[[T], bool]
 
 
 def media_type_of(response: httpx.Response) -> str:

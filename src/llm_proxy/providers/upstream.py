@@ -30,7 +30,12 @@ from llm_proxy.providers.faults import (
 )
 from llm_proxy.providers.message import Beginning, Outgoing, media_type_of
 from llm_proxy.providers.travelling import Headers, hide_key, travelling_headers
-from llm_proxy.transport import BodyTooLargeError, raw_body, read_body
+from llm_proxy.transport import (
+    BodyTooLargeError,
+    limit_silence,
+    raw_body,
+    read_body,
+)
 from llm_proxy.wire import UpstreamFaultError, WireError
 
 _MAX_ERROR_BYTES = 64 * 1024
@@ -86,12 +91,9 @@ class Upstream:
             }
         )
         self._headers.update(connection.headers)
+        timeouts = connection.timeouts
         self._extensions = {
-            patient: _timeouts(connection.connect_timeout, seconds)
-            for patient, seconds in (
-                (False, connection.read_timeout),
-                (True, connection.relay_timeout),
-            )
+            "timeout": {"connect": timeouts.connect, "read": timeouts.first_token}
         }
 
     async def send(self, message: Outgoing) -> httpx.Response:
@@ -115,7 +117,7 @@ class Upstream:
             # As a stream, because for `content` httpx would write the two headers
             # that the transport writes anyway.
             stream=httpx.ByteStream(message.body),
-            extensions=self._extensions[message.patient],
+            extensions=self._extensions,
         )
         try:
             response = await connection.client.send(request, stream=True)
@@ -137,7 +139,7 @@ class Upstream:
         """Send a request and read the complete JSON answer.
 
         Args:
-            message: The request; if it is `patient`, the answer may be larger, too.
+            message: The request.
             decoder: Reads the answer; may raise `WireError`.
 
         Returns:
@@ -148,7 +150,7 @@ class Upstream:
         """
         response = await self.send(message)
         try:
-            return decoder(await self._read(response, message.patient)), response
+            return decoder(await self._read(response, message.large)), response
         except UpstreamFaultError as fault:
             failure = from_fault(fault, self.name)
             raise hide_key(failure, self._connection.api_key) from fault
@@ -157,10 +159,10 @@ class Upstream:
         finally:
             await response.aclose()
 
-    async def _read(self, response: httpx.Response, patient: bool) -> bytes:
+    async def _read(self, response: httpx.Response, large: bool) -> bytes:
         self.check_json(response)
         connection = self._connection
-        most = connection.max_relay_bytes if patient else connection.max_body_bytes
+        most = connection.max_relay_bytes if large else connection.max_body_bytes
         try:
             return await read_body(response, most)
         except httpx.TimeoutException as error:
@@ -190,14 +192,18 @@ class Upstream:
         """
         response = await self.send(message)
         try:
-            first, reader = begin(response)
+            first, reader, has_content = begin(response)
             if first:
                 yield first
             size = 0
+            is_waiting = True
             body = raw_body(response)
             with stream_faults(self.name):
                 async for data in body:
                     if batch := reader.feed(data):
+                        if is_waiting and any(map(has_content, batch)):
+                            is_waiting = False
+                            limit_silence(response, self._connection.timeouts.idle)
                         yield batch
                     size += len(data)
                     if size > self._most_streamed:
@@ -274,11 +280,6 @@ class Upstream:
         error = from_status(response.status_code, detail, self.name, response.headers)
         error.headers = self.travelling(response)
         return hide_key(error, self._connection.api_key)
-
-
-def _timeouts(connect: float, read: float) -> dict[str, dict[str, float]]:
-    bounds = {"connect": connect, "read": read, "write": read, "pool": connect}
-    return {"timeout": bounds}
 
 
 async def _read_to_end(body: AsyncIterator[bytes]) -> None:

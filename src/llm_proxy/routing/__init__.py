@@ -1,21 +1,37 @@
 """Routes, and the loop that follows them until somebody answers."""
 
+from llm_proxy.routing.affinity import session_of
+from llm_proxy.routing.backoff import Backoff
+from llm_proxy.routing.budget import RetryBudget
 from llm_proxy.routing.catalog import Catalog, CatalogEntry
-from llm_proxy.routing.health import Health
+from llm_proxy.routing.health import Condition, Health
 from llm_proxy.routing.listing import ALIAS_PROVIDER, ListedModel
-from llm_proxy.routing.route import Route, Target
-from llm_proxy.routing.router import Backoff, OpenStream, Reply, Router
+from llm_proxy.routing.plan import Plan, Policy
+from llm_proxy.routing.route import Deployment, Route, StreamRecovery, Target
+from llm_proxy.routing.router import OpenStream, Reply, Router, Source
+from llm_proxy.routing.trace import Trace, Traces, Tried
 
 __all__ = [
     "ALIAS_PROVIDER",
     "Backoff",
     "Catalog",
     "CatalogEntry",
+    "Condition",
+    "Deployment",
     "Health",
     "ListedModel",
     "OpenStream",
+    "Plan",
+    "Policy",
     "Reply",
+    "RetryBudget",
     "Route",
     "Router",
+    "Source",
+    "StreamRecovery",
     "Target",
+    "Trace",
+    "Traces",
+    "Tried",
+    "session_of",
 ]

@@ -1,21 +1,21 @@
 """From the name that a caller uses to the route that its call takes."""
 
 import difflib
-import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property, partial
 
-from llm_proxy.config import ModelConfig, ProxyConfig
+from llm_proxy.config import ProxyConfig
 from llm_proxy.errors import (
     ProviderNotConfiguredError,
     UnknownModelError,
     UnknownProviderError,
     UnsupportedModelError,
 )
-from llm_proxy.pricing import PriceCatalogue
+from llm_proxy.pricing import Price, PriceCatalogue
 from llm_proxy.providers import ProviderFactory
 from llm_proxy.providers.vendors import find_vendor
+from llm_proxy.routing.aliases import Aliases, Patience, Text
 from llm_proxy.routing.listing import (
     ALIAS_PROVIDER,
     ListedModel,
@@ -23,8 +23,9 @@ from llm_proxy.routing.listing import (
     list_models,
 )
 from llm_proxy.routing.names import ModelNames
-from llm_proxy.routing.route import Route, Target
+from llm_proxy.routing.route import Deployment, Route, Target
 from llm_proxy.settings import ConfigurationError, Settings
+from llm_proxy.types import Timeouts
 
 _MAX_SHOWN = 100
 
@@ -57,17 +58,30 @@ class Catalog:
         self, settings: Settings, config: ProxyConfig, factory: ProviderFactory
     ) -> None:
         self._settings = settings
-        self._aliases = config.models
+        self._models = config.models
+        self._aliases = Aliases(config.models)
         self._prices = PriceCatalogue()
         self._names = ModelNames(factory, self._prices, settings.llm_provider)
+        retries = settings.retry_attempts - 1
+        self._patience = Patience(
+            retries,
+            settings.request_deadline,
+            _timeouts(settings, settings.request_timeout),
+        )
+        self._v1_patience = Patience(
+            retries,
+            settings.v1_request_deadline,
+            _timeouts(settings, settings.v1_request_timeout),
+        )
         self.factory = factory
 
-    def route(self, provider: str, model: str) -> Route:
+    def route(self, provider: str, model: str, prompt: Text = str) -> Route:
         """Find where a call goes.
 
         Args:
             provider: A provider's name in any case, or `ALIAS_PROVIDER`.
             model: The provider's name of a model, or an alias.
+            prompt: Reads what is asked, for models chosen by complexity.
 
         Returns:
             The route; the fallback provider of the settings stands at its end.
@@ -78,23 +92,27 @@ class Catalog:
             ProviderNotConfiguredError: The provider lacks its key.
         """
         if provider.lower() == ALIAS_PROVIDER:
-            return self._alias_route(model)
+            if model not in self._models:
+                known = ", ".join(self._models) or "none"
+                raise UnsupportedModelError(f"No such model alias. Known: {known}")
+            return self._aliases.route(model, self._patience, prompt)
         # Made here so that a name that leads nowhere is the caller's error at once.
         self.factory.get_provider(provider, model)
         target = Target(provider.lower(), model)
         fallbacks = [
-            fallback
+            (Deployment(fallback),)
             for fallback in self._settings_fallback()
             if fallback.provider != target.provider
         ]
-        return self._route((target, *fallbacks))
+        return self._patience.route((Deployment(target),), *fallbacks)
 
-    def resolve(self, name: str) -> Route:
+    def resolve(self, name: str, prompt: Text = str) -> Route:
         """Find where a call goes whose caller says no more than a model's name.
 
         Args:
             name: An alias, with ``llm-proxy/`` before it or not; ``provider/model``;
                 the default model of a provider; or a vendor's name of a model.
+            prompt: As for `route`.
 
         Returns:
             The route. Who names a model wants this model: there are no fallbacks but
@@ -104,20 +122,21 @@ class Catalog:
             UnknownModelError: The name leads nowhere.
             ProviderNotConfiguredError: It names a provider that lacks its key.
         """
-        deadline = self._settings.v1_request_deadline
-        if (alias := self._alias_of(name)) is not None:
-            total = self._aliases[alias].timeouts.total
-            return replace(self._alias_route(alias), deadline_seconds=total or deadline)
+        if (alias := self._aliases.find(name)) is not None:
+            return self._aliases.route(alias, self._v1_patience, prompt)
         target = self._names.find(name)
         # Names of dots alone would be taken for places where they stand in a path.
         if target is None or not target.model.strip("."):
             raise self._unknown(name)
         # Made here so that a name that leads nowhere is the caller's error at once.
         self.factory.get_provider(target.provider, target.model)
-        return Route((target,), self._settings.retry_attempts, deadline)
+        return self._v1_patience.route((Deployment(target),))
 
-    def default_route(self) -> Route:
+    def default_route(self, prompt: Text = str) -> Route:
         """Find where calls go whose callers name no model.
+
+        Args:
+            prompt: As for `route`.
 
         Returns:
             The route of ``LLM_PROVIDER``, a provider or an alias.
@@ -127,9 +146,36 @@ class Catalog:
             ProviderNotConfiguredError: It lacks its key or a default model.
         """
         name = self._settings.llm_provider
-        if name in self._aliases:
-            return self._alias_route(name)
+        if name in self._models:
+            return self._aliases.route(name, self._patience, prompt)
         return self.route(name, self.factory.default_model(name))
+
+    def window_of(self, deployment: Deployment) -> int | None:
+        """Say how many tokens a deployment reads.
+
+        Args:
+            deployment: The deployment.
+
+        Returns:
+            What the operator says, else what the price catalogue does; None if neither.
+        """
+        if deployment.context_window is not None:
+            return deployment.context_window
+        target = deployment.target
+        model = self._prices.find(target.provider, target.model)
+        return model.context_window if model is not None else None
+
+    def price_of(self, target: Target) -> Price | None:
+        """Say what a deployment costs.
+
+        Args:
+            target: The deployment.
+
+        Returns:
+            Its price in the catalogue; None if it has none.
+        """
+        model = self._prices.find(target.provider, target.model)
+        return model.price if model is not None else None
 
     def entries(self) -> list[CatalogEntry]:
         """List what callers may ask for: aliases, and providers' default models.
@@ -140,9 +186,9 @@ class Catalog:
         default = self._settings.llm_provider
         aliases = [
             CatalogEntry(ALIAS_PROVIDER, alias, alias == default)
-            for alias in self._aliases
+            for alias in self._models
         ]
-        if default not in self._aliases:
+        if default not in self._models:
             default = default.lower()
         return aliases + [
             CatalogEntry(status.name, status.model, status.name == default)
@@ -173,7 +219,7 @@ class Catalog:
         Raises:
             UnknownModelError: The name leads nowhere, or to a provider without its key.
         """
-        found = self._listing.get(self._alias_of(name) or name)
+        found = self._listing.get(self._aliases.find(name) or name)
         if found is not None:
             return found
         try:
@@ -188,11 +234,11 @@ class Catalog:
         Raises:
             ConfigurationError: One line: where a name stands, and what it lacks.
         """
-        places: dict[str, Callable[[], tuple[Target, ...]]] = {
+        places: dict[str, Callable[[], Iterable[Target]]] = {
             "providers": self._default_targets,
             **{
-                f"models.{alias}": partial(self._alias_targets, model)
-                for alias, model in self._aliases.items()
+                f"models.{alias}": partial(self._aliases.targets, alias)
+                for alias in self._models
             },
             "LLM_FALLBACK_PROVIDER": self._settings_fallback,
             "LLM_PROVIDER": lambda: self.default_route().targets,
@@ -207,15 +253,7 @@ class Catalog:
 
     @cached_property
     def _listing(self) -> dict[str, ListedModel]:
-        return list_models(self._aliases, self._names, self._prices)
-
-    def _alias_of(self, name: str) -> str | None:
-        if name in self._aliases:
-            return name
-        surface, _, alias = name.partition("/")
-        if alias in self._aliases and surface.lower() == ALIAS_PROVIDER:
-            return alias
-        return None
+        return list_models(self._models, self._names, self._prices)
 
     def _unknown(self, name: str) -> UnknownModelError:
         """Say what is wrong with a name, and how a right one looks."""
@@ -236,47 +274,13 @@ class Catalog:
             Target(status.name, status.model or "") for status in self.factory.status()
         )
 
-    def _route(self, targets: tuple[Target, ...]) -> Route:
-        settings = self._settings
-        return Route(targets, settings.retry_attempts, settings.request_deadline)
-
     def _settings_fallback(self) -> tuple[Target, ...]:
         name = self._settings.llm_fallback_provider
         if name is None:
             return ()
         return (Target(name.lower(), self.factory.default_model(name)),)
 
-    def _alias_route(self, alias: str) -> Route:
-        model = self._aliases.get(alias)
-        if model is None:
-            raise UnsupportedModelError(
-                f"No such model alias. Known: {', '.join(self._aliases) or 'none'}"
-            )
-        route = self._route(self._alias_targets(model))
-        timeouts = model.timeouts
-        return Route(
-            route.targets,
-            route.attempts if model.retries is None else model.retries + 1,
-            timeouts.total or route.deadline_seconds,
-            timeouts.first_token,
-        )
 
-    def _alias_targets(self, model: ModelConfig) -> tuple[Target, ...]:
-        """Choose a deployment by weight; the others and the fallbacks come after."""
-        deployments = list(model.deployments)
-        weights = [deployment.weight for deployment in deployments]
-        # Load spreading needs no secrecy.
-        first = random.choices(deployments, weights)[0]  # noqa: S311
-        deployments.remove(first)
-        targets = [_target(each.model) for each in (first, *deployments)]
-        for fallback in model.fallbacks:
-            if fallback in self._aliases:
-                targets.extend(self._alias_targets(self._aliases[fallback]))
-            else:
-                targets.append(_target(fallback))
-        return tuple(dict.fromkeys(targets))
-
-
-def _target(name: str) -> Target:
-    provider, _, model = name.partition("/")
-    return Target(provider.lower(), model)
+def _timeouts(settings: Settings, silence: float) -> Timeouts:
+    idle = settings.stream_idle_timeout
+    return Timeouts(settings.connect_timeout, silence, min(idle, silence))

@@ -1,14 +1,42 @@
 """Where a call may go."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from llm_proxy.config import AffinityConfig
+from llm_proxy.types import NO_TIMEOUTS, Timeouts
+
+StreamRecovery = Literal["off", "buffer", "continue"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployment: a provider and its name of a model."""
+    """A deployment's name: a provider and its name of a model."""
 
     provider: str
     model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One place where a model is served.
+
+    Attributes:
+        target: Where.
+        weight: Its share of the calls, relative to its neighbours.
+        context_window: Tokens that it can read, where the operator says so.
+    """
+
+    target: Target
+    weight: int = 1
+    context_window: int | None = None
+
+
+Tier = tuple[Deployment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +44,60 @@ class Route:
     """The deployments that may answer a call, and how hard to try.
 
     Attributes:
-        targets: Asked in this order; the later ones are fallbacks.
-        attempts: The most attempts at each target.
+        tiers: Sets of deployments that are as good as each other; the later ones are
+            fallbacks.
+        retries: How often deployments of one tier may be asked once more.
         deadline_seconds: For all attempts and waits together; of a stream, until the
             first text.
-        first_token_seconds: How long one attempt may stay without text; None leaves it
-            to the provider's read time-out.
+        timeouts: Bounds on one attempt.
+        total_seconds: The most that a streamed answer may take as a whole; None leaves
+            it to the settings.
+        stream_recovery: What becomes of a stream that dies: ``off`` ends it with an
+            error, ``buffer`` shows nothing until it is whole and asks again, and
+            ``continue`` asks the next deployment to go on.
+        hedge_after: Seconds of silence after which a second deployment is asked as
+            well; None for never.
+        reroutes_filtered: Whether the next deployment is asked where a provider's
+            content filter refuses.
+        affinity: What keeps calls at one deployment; None for nothing.
+        session: The session that this keeps there; empty for none.
+        reason: Why a policy has chosen this route; for people.
     """
 
-    targets: tuple[Target, ...]
-    attempts: int
+    tiers: tuple[Tier, ...]
+    retries: int
     deadline_seconds: float
-    first_token_seconds: float | None = None
+    timeouts: Timeouts = NO_TIMEOUTS
+    total_seconds: float | None = None
+    stream_recovery: StreamRecovery = "off"
+    hedge_after: float | None = None
+    reroutes_filtered: bool = False
+    affinity: AffinityConfig | None = None
+    session: bytes = b""
+    reason: str = ""
+
+    @property
+    def first(self) -> Target:
+        """Who stands at the beginning."""
+        return self.tiers[0][0].target
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All that may be asked, in order, each once."""
+        each = (deployment.target for tier in self.tiers for deployment in tier)
+        return tuple(dict.fromkeys(each))
+
+    def only(self, may_answer: Callable[[Target], bool]) -> "Route":
+        """Leave out whom a call cannot go to.
+
+        Args:
+            may_answer: Says whether a target stays.
+
+        Returns:
+            The route to the others.
+        """
+        tiers = (
+            tuple(each for each in tier if may_answer(each.target))
+            for tier in self.tiers
+        )
+        return replace(self, tiers=tuple(filter(None, tiers)))

@@ -2,54 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
-
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    wait_exponential,
-    wait_random,
-)
 
 from llm_proxy.errors import (
     APIError,
     InvalidInputError,
     LLMAPIError,
     LLMBadResponseError,
-    LLMContentFilteredError,
     LLMTimeoutError,
-    ProviderNotConfiguredError,
     UnsupportedFeatureError,
 )
 from llm_proxy.providers import LLMProvider, ProviderFactory
-from llm_proxy.routing.health import Health
+from llm_proxy.routing.health import Attempt
+from llm_proxy.routing.hedging import hedged
+from llm_proxy.routing.plan import Plan, Policy, Step
 from llm_proxy.routing.route import Route, Target
+from llm_proxy.routing.trace import Outcome, Trace, Tried
 from llm_proxy.telemetry import get_logger
 
 T = TypeVar("T")
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before the same request is sent again.
-
-    Attributes:
-        multiplier: Seconds of the first step of the exponential.
-        min_seconds: The shortest wait.
-        max_seconds: The longest wait, jitter aside.
-        jitter_seconds: At most this much is added, at random.
-        retry_after_max_seconds: The longest wait that an upstream may ask for.
-    """
-
-    multiplier: float = 1.0
-    min_seconds: float = 4.0
-    max_seconds: float = 10.0
-    jitter_seconds: float = 1.0
-    retry_after_max_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +34,51 @@ class Reply(Generic[T]):
     answer: T
 
 
+Batches = AsyncGenerator[Sequence[T], None]
+
+
+@dataclass(slots=True)
+class Source:
+    """Where a stream comes from at present.
+
+    Attributes:
+        attempt: To be ended by whoever ends the stream, with what went wrong.
+        step: What led to it.
+        plan: Who could be asked instead.
+    """
+
+    attempt: Attempt
+    step: Step
+    plan: Plan
+
+    @property
+    def target(self) -> Target:
+        """Who answers."""
+        return self.attempt.target
+
+
 @dataclass(frozen=True, slots=True)
 class OpenStream(Generic[T]):
     """A stream that has begun to answer.
 
     Attributes:
-        target: Who answers.
         first: What came up to the first content.
         rest: What follows; it must be iterated to its end or closed.
+        source: Where it comes from.
     """
 
-    target: Target
     first: Sequence[T]
-    rest: AsyncGenerator[Sequence[T], None]
+    rest: Batches[T]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened(Generic[T]):
+    """What one attempt has brought."""
+
+    attempt: Attempt
+    step: Step
+    result: T
 
 
 class Router:
@@ -80,36 +86,29 @@ class Router:
 
     Args:
         factory: Makes the providers.
-        health: Knows which deployments are cooling down.
-        backoff: How long to wait between attempts.
+        policy: What all calls have in common.
         sleep: Waits that many seconds.
     """
 
     def __init__(
         self,
         factory: ProviderFactory,
-        health: Health,
-        backoff: Backoff,
+        policy: Policy,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._factory = factory
-        self._health = health
-        self._backoff = backoff
+        self._policy = policy
         self._sleep = sleep
-        self._wait = wait_exponential(
-            multiplier=backoff.multiplier,
-            min=backoff.min_seconds,
-            max=backoff.max_seconds,
-        ) + wait_random(0, backoff.jitter_seconds)
 
     async def ask(
-        self, route: Route, call: Callable[[LLMProvider], Awaitable[T]]
+        self, route: Route, call: Callable[[LLMProvider], Awaitable[T]], trace: Trace
     ) -> Reply[T]:
         """Get a complete answer.
 
         Args:
             route: Where the call may go.
             call: Asks one provider once.
+            trace: Takes down who was asked.
 
         Returns:
             The first answer that anybody gives.
@@ -117,13 +116,17 @@ class Router:
         Raises:
             APIError: The last target's last error.
         """
-        return Reply(*await self._run(route, call))
+        opened = await self._run(self._plan(route, trace), call, _forget)
+        opened.attempt.end()
+        trace.answered_by = opened.attempt.target
+        return Reply(opened.attempt.target, opened.result)
 
     async def open(
         self,
         route: Route,
-        call: Callable[[LLMProvider], AsyncGenerator[Sequence[T], None]],
+        call: Callable[[LLMProvider], Batches[T]],
         has_content: Callable[[T], bool],
+        trace: Trace,
     ) -> OpenStream[T]:
         """Open a stream; it counts as an answer once its first content has come.
 
@@ -131,6 +134,7 @@ class Router:
             route: Where the call may go.
             call: Asks one provider once.
             has_content: Tells content from what only announces it.
+            trace: Takes down who was asked.
 
         Returns:
             The stream; from here on nothing is retried.
@@ -138,130 +142,203 @@ class Router:
         Raises:
             APIError: The last target's last error.
         """
-        target, (first, rest) = await self._run(
-            route, lambda provider: _first_content(call(provider), has_content)
+        return await self._open(self._plan(route, trace), call, has_content)
+
+    async def reopen(
+        self,
+        source: Source,
+        error: APIError,
+        call: Callable[[LLMProvider], Batches[T]],
+        has_content: Callable[[T], bool],
+    ) -> OpenStream[T]:
+        """Open the next stream in the place of one that has died.
+
+        Args:
+            source: Of the one that has died; it becomes that of the next.
+            error: How it has died.
+            call: As for `open`.
+            has_content: As for `open`.
+
+        Returns:
+            The next stream.
+
+        Raises:
+            APIError: `error`, or what came of asking the others.
+        """
+        source.attempt.end(error)
+        plan = source.plan
+        plan.broke_off(source.step, error)
+        plan.deadline = _now() + plan.route.deadline_seconds
+        opened = await self._open(plan, call, has_content)
+        _log.warning(
+            "llm_stream_recovery", provider=source.target.provider, code=error.code
         )
-        return OpenStream(target, first, rest)
+        source.attempt, source.step = opened.source.attempt, opened.source.step
+        return replace(opened, source=source)
+
+    async def _open(
+        self,
+        plan: Plan,
+        call: Callable[[LLMProvider], Batches[T]],
+        has_content: Callable[[T], bool],
+    ) -> OpenStream[T]:
+        seconds = plan.route.timeouts.first_token
+
+        async def begin(provider: LLMProvider) -> tuple[list[T], Batches[T]]:
+            try:
+                async with asyncio.timeout(seconds):
+                    return await _first_content(call(provider), has_content)
+            except TimeoutError as error:
+                raise LLMTimeoutError(log_detail="no text in time") from error
+
+        opened = await self._run(plan, begin, _close)
+        first, rest = opened.result
+        plan.trace.answered_by = opened.attempt.target
+        return OpenStream(first, rest, Source(opened.attempt, opened.step, plan))
+
+    def _plan(self, route: Route, trace: Trace) -> Plan:
+        return Plan(route, self._policy, trace, _now() + route.deadline_seconds, _now)
 
     async def _run(
-        self, route: Route, call: Callable[[LLMProvider], Awaitable[T]]
-    ) -> tuple[Target, T]:
-        deadline = asyncio.get_running_loop().time() + route.deadline_seconds
-        problem: APIError | None = None
+        self,
+        plan: Plan,
+        call: Callable[[LLMProvider], Awaitable[T]],
+        discard: Callable[[T], Awaitable[None]],
+    ) -> _Opened[T]:
         try:
-            async with asyncio.timeout_at(deadline):
-                for number, target in enumerate(route.targets):
-                    if problem is not None:
-                        before = route.targets[number - 1].provider
-                        _log.warning("llm_fallback", provider=before, code=problem.code)
-                    try:
-                        return target, await self._ask(target, route, deadline, call)
-                    except LLMContentFilteredError:
-                        # To go around a provider's filter is not ours to decide.
-                        raise
-                    except UnsupportedFeatureError as error:
-                        # The failure of one who can says more.
-                        problem = problem or error
-                    except (LLMAPIError, ProviderNotConfiguredError) as error:
-                        problem = error
+            async with asyncio.timeout_at(plan.deadline):
+                if plan.route.hedge_after is None:
+                    return await self._ask(plan, plan.next, call)
+                return await self._hedge(plan, plan.route.hedge_after, call, discard)
         except TimeoutError as error:
             raise LLMTimeoutError(log_detail="the deadline has passed") from error
-        raise problem or LLMTimeoutError(log_detail="nobody was asked")
+
+    async def _hedge(
+        self,
+        plan: Plan,
+        after_seconds: float,
+        call: Callable[[LLMProvider], Awaitable[T]],
+        discard: Callable[[T], Awaitable[None]],
+    ) -> _Opened[T]:
+        async def put_away(loser: _Opened[T]) -> None:
+            loser.attempt.end()
+            await discard(loser.result)
+
+        return await hedged(
+            lambda: self._ask(plan, plan.next, call),
+            lambda: self._ask(plan, plan.alternative, call),
+            after_seconds,
+            put_away,
+        )
 
     async def _ask(
         self,
-        target: Target,
-        route: Route,
-        deadline: float,
+        plan: Plan,
+        begin: Callable[[], Step | None],
         call: Callable[[LLMProvider], Awaitable[T]],
-    ) -> T:
-        """Ask one target, again while its failures are transient and time is left."""
-        try:
-            return await self._attempt(target, route, call)
-        except LLMAPIError as error:
-            if not error.transient:
-                raise
-            failed = [error]
-        now = asyncio.get_running_loop().time
-
-        async def attempt() -> T:
-            # The first attempt is made above, so that a call which needs no retry does
-            # not pay for the machinery; here it is told again.
-            if failed:
-                raise failed.pop()
-            return await self._attempt(target, route, call)
-
-        retrying = AsyncRetrying(
-            sleep=self._sleep,
-            wait=self._seconds_to_wait,
-            stop=lambda state: (
-                state.attempt_number >= route.attempts
-                or now() + state.upcoming_sleep >= deadline
-            ),
-            retry=retry_if_exception(_is_transient),
-            reraise=True,
-        )
-        return await retrying(attempt)
+    ) -> _Opened[T]:
+        """Ask one deployment after the other until one answers."""
+        step = begin()
+        while step is not None:
+            if step.wait_seconds:
+                await self._sleep(step.wait_seconds)
+            try:
+                return await self._attempt(plan, step, call)
+            except APIError as error:
+                plan.failed(step, error)
+                failed, step = step, plan.next()
+                if step is not None and step.target != failed.target:
+                    _log.warning(
+                        "llm_fallback",
+                        provider=failed.target.provider,
+                        code=error.code,
+                        to=str(step.target),
+                    )
+        raise plan.problem or LLMTimeoutError(log_detail="nobody was asked")
 
     async def _attempt(
-        self,
-        target: Target,
-        route: Route,
-        call: Callable[[LLMProvider], Awaitable[T]],
-    ) -> T:
-        provider = self._factory.get_provider(target.provider, target.model)
-        self._health.admit(target)
+        self, plan: Plan, step: Step, call: Callable[[LLMProvider], Awaitable[T]]
+    ) -> _Opened[T]:
+        target = step.target
+        policy, route = self._policy, plan.route
+        # Others may have failed there while this call was waiting.
+        if step.wait_seconds and (pause := policy.health.pause_of(target)):
+            raise pause.error
+        provider = self._factory.get_provider(
+            target.provider, target.model, route.timeouts
+        )
+        attempt = policy.health.begin(target)
         try:
-            result = await _within(route.first_token_seconds, call(provider), target)
-        except LLMAPIError as error:
-            self._health.failed(target, error)
-            _log.warning(
-                "llm_attempt_failed",
-                provider=target.provider,
-                model=target.model,
-                code=error.code,
-                detail=error.log_detail,
-                retryAfterSeconds=error.retry_after_seconds,
-            )
+            result = await call(provider)
+        except BaseException as error:
+            if isinstance(error, LLMAPIError):
+                error.provider = error.provider or target.provider
+            _settle(attempt, error)
+            _take_down(plan.trace, step, attempt, error)
             raise
-        except UnsupportedFeatureError:
-            raise
-        except InvalidInputError:
-            # Who refuses a request is alive.
-            self._health.succeeded(target)
-            raise
-        self._health.succeeded(target)
-        return result
-
-    def _seconds_to_wait(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, LLMAPIError) and error.retry_after_seconds is not None:
-            return min(error.retry_after_seconds, self._backoff.retry_after_max_seconds)
-        return self._wait(state)
+        attempt.answering()
+        policy.budget.succeeded(target.provider, step.is_retry)
+        _take_down(plan.trace, step, attempt, None)
+        return _Opened(attempt, step, result)
 
 
-def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, LLMAPIError) and error.transient
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
-async def _within(seconds: float | None, awaitable: Awaitable[T], target: Target) -> T:
-    if seconds is None:
-        return await awaitable
-    try:
-        async with asyncio.timeout(seconds):
-            return await awaitable
-    except TimeoutError as error:
-        raise LLMTimeoutError(
-            provider=target.provider, log_detail="no text in time"
-        ) from error
+def _settle(attempt: Attempt, error: BaseException) -> None:
+    """Tell the deployment's health what an attempt says about it."""
+    refused = isinstance(error, InvalidInputError)
+    # Who refuses a request is alive; what was never sent says nothing.
+    alive = refused and not isinstance(error, UnsupportedFeatureError)
+    attempt.end(None if alive else error)
+
+
+def _take_down(
+    trace: Trace, step: Step, attempt: Attempt, error: BaseException | None
+) -> None:
+    if isinstance(error, UnsupportedFeatureError):
+        # It was not asked; the plan notes why.
+        return
+    outcome: Outcome = "answered" if error is None else "abandoned"
+    code = detail = ""
+    if isinstance(error, APIError):
+        outcome, code, detail = "failed", error.code, error.log_detail
+    seconds = attempt.seconds
+    trace.tried.append(
+        Tried(step.target, outcome, code, detail, seconds, step.wait_seconds)
+    )
+    if outcome == "abandoned":
+        _log.info(
+            "llm_attempt_abandoned",
+            provider=step.target.provider,
+            model=step.target.model,
+        )
+    if isinstance(error, LLMAPIError):
+        _log.warning(
+            "llm_attempt_failed",
+            provider=step.target.provider,
+            model=step.target.model,
+            code=code,
+            detail=detail,
+            retryAfterSeconds=error.retry_after_seconds,
+        )
 
 
 async def _first_content(
-    batches: AsyncGenerator[Sequence[T], None], has_content: Callable[[T], bool]
-) -> tuple[list[T], AsyncGenerator[Sequence[T], None]]:
+    batches: Batches[T], has_content: Callable[[T], bool]
+) -> tuple[list[T], Batches[T]]:
     first: list[T] = []
     async for batch in batches:
         first.extend(batch)
         if any(map(has_content, batch)):
             return first, batches
     raise LLMBadResponseError(log_detail="the stream ended without content")
+
+
+async def _close(opened: tuple[Sequence[T], Batches[T]]) -> None:
+    await opened[1].aclose()
+
+
+async def _forget(_: object) -> None:
+    """Put away a complete answer, of which nothing is left open."""

@@ -58,6 +58,7 @@ class Metrics:
         self._max_models = max_models
         self._routes: dict[tuple[str, str, int], _RouteSeries] = {}
         self._models: dict[tuple[str, str], _ModelSeries] = {}
+        self._tried: dict[tuple[str, str], Counter] = {}
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -95,6 +96,12 @@ class Metrics:
             "llm_tokens_total",
             "Tokens as providers reported them.",
             (*model, "type"),
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "llm_attempts_total",
+            "Deployments' parts in calls: answered, failed, abandoned, passed_over.",
+            ("provider", "outcome"),
             registry=registry,
         )
         self._active_requests = Gauge(
@@ -170,6 +177,20 @@ class Metrics:
     def call_started(self) -> None:
         """Count a call as under way, until `observe_call` is told of its end."""
         self._active_requests.inc()
+
+    def observe_attempt(self, provider: str, outcome: str) -> None:
+        """Count one deployment's part in a call.
+
+        Args:
+            provider: The provider, of which there are as many as the operator has set
+                up.
+            outcome: What became of it.
+        """
+        series = self._tried.get((provider, outcome))
+        if series is None:
+            series = self._attempts.labels(provider, outcome)
+            self._tried[provider, outcome] = series
+        series.inc()
 
     def observe_error(self, code: str) -> None:
         """Count one error that a caller was told.

@@ -3,6 +3,7 @@
 from llm_proxy.transport.client import (
     BodyTooLargeError,
     UpstreamClient,
+    limit_silence,
     raw_body,
     read_body,
 )
@@ -12,6 +13,7 @@ __all__ = [
     "BodyTooLargeError",
     "PoolTransport",
     "UpstreamClient",
+    "limit_silence",
     "raw_body",
     "read_body",
 ]

@@ -5,7 +5,7 @@ from typing import cast
 
 import httpx
 
-from llm_proxy.transport.pool import PoolTransport
+from llm_proxy.transport.pool import PooledBody, PoolTransport
 
 
 class UpstreamClient(httpx.AsyncClient):
@@ -55,6 +55,17 @@ def raw_body(response: httpx.Response) -> AsyncIterator[bytes]:
         What each read from the network brought.
     """
     return aiter(cast(httpx.AsyncByteStream, response.stream))
+
+
+def limit_silence(response: httpx.Response, seconds: float | None) -> None:
+    """Change how long the upstream may be silent from here on.
+
+    Args:
+        response: Its body is being read.
+        seconds: So long; None for no bound.
+    """
+    if isinstance(response.stream, PooledBody):
+        response.stream.limit_silence(seconds)
 
 
 async def read_body(response: httpx.Response, max_bytes: int) -> bytes:

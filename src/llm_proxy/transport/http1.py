@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection to an upstream (RFC 9112), parsed by httptools."""
 
 import asyncio
-import selectors
+import select
 import ssl
 from collections.abc import Sequence
 from typing import cast
@@ -59,11 +59,9 @@ class Connection(asyncio.Protocol):
         """
         if self._transport is None or self._is_closed:
             return True
-        with selectors.DefaultSelector() as selector:
-            selector.register(
-                self._transport.get_extra_info("socket"), selectors.EVENT_READ
-            )
-            return bool(selector.select(0))
+        look = select.poll()
+        look.register(self._transport.get_extra_info("socket"), select.POLLIN)
+        return bool(look.poll(0))
 
     async def send(self, request: Sequence[bytes], read_timeout: float | None) -> None:
         """Send a request and wait for the head of its response.
@@ -108,6 +106,17 @@ class Connection(asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
         return data
+
+    def limit_silence(self, seconds: float | None) -> None:
+        """Change the time-out of the exchange that is under way.
+
+        Args:
+            seconds: How long the upstream may be silent; None for no bound.
+        """
+        if seconds != self._read_timeout:
+            # The next wait starts a timer for it.
+            self._stop_timer()
+            self._read_timeout = seconds
 
     def close(self) -> None:
         """Drop the connection at once; whoever waits for its response is told."""
@@ -210,7 +219,9 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._end(httpx.RemoteProtocolError(type(error).__name__))
             return
-        if self._buffered > _HIGH_WATER_BYTES and not self._is_paused:
+        # After the end, reading goes on: what still comes must end the connection.
+        is_full = self._buffered > _HIGH_WATER_BYTES and not self._complete
+        if is_full and not self._is_paused:
             self._is_paused = True
             if self._transport is not None:
                 self._transport.pause_reading()

@@ -13,9 +13,6 @@ import httpx
 
 from llm_proxy.transport.http1 import Connection
 
-# An end that arrived while a connection was idle has been seen by then, if the loop
-# has run; looking at the socket costs more than the rest of the hand-over.
-_TRUSTED_IDLE_SECONDS = 1.0
 # The responses to HEAD and CONNECT cannot be told apart from others by their bytes.
 _METHODS = frozenset({"DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"})
 
@@ -82,7 +79,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         return httpx.Response(
             connection.status,
             headers=connection.headers,
-            stream=_Body(self, origin, connection),
+            stream=PooledBody(self, origin, connection),
         )
 
     async def aclose(self) -> None:
@@ -121,9 +118,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
         while idle:
             connection = idle.pop()
             age = asyncio.get_running_loop().time() - connection.idle_since
-            if self._is_fresh(connection, age) and not (
-                age > _TRUSTED_IDLE_SECONDS and connection.has_input()
-            ):
+            # Bytes that are there before the request would be taken for its response.
+            if self._is_fresh(connection, age) and not connection.has_input():
                 return connection
             connection.close()
         return None
@@ -175,7 +171,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         return connection
 
 
-class _Body(httpx.AsyncByteStream):
+class PooledBody(httpx.AsyncByteStream):
     """The unread body of a response, as it comes off the socket."""
 
     def __init__(
@@ -189,13 +185,24 @@ class _Body(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
+        """Read what the network brings next."""
         if self._connection is None:
             raise httpx.StreamClosed
         if data := await self._connection.read():
             return data
         raise StopAsyncIteration
 
+    def limit_silence(self, seconds: float | None) -> None:
+        """Change how long the upstream may be silent.
+
+        Args:
+            seconds: So long; None for no bound.
+        """
+        if self._connection is not None:
+            self._connection.limit_silence(seconds)
+
     async def aclose(self) -> None:
+        """Give the connection back, or close it where the body has not ended."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
             self._pool.give_back(self._origin, connection)

@@ -31,8 +31,13 @@ from llm_proxy.types.request import (
     Tool,
     ToolChoice,
 )
+from llm_proxy.types.timeouts import (
+    NO_TIMEOUTS,
+    Timeouts,
+)
 
 __all__ = [
+    "NO_TIMEOUTS",
     "CacheTTL",
     "ChatRequest",
     "ChatResponse",
@@ -48,6 +53,7 @@ __all__ = [
     "Text",
     "Thinking",
     "ThinkingDelta",
+    "Timeouts",
     "Tool",
     "ToolCall",
     "ToolCallDelta",

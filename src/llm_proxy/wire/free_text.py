@@ -6,6 +6,7 @@ whose one argument, ``input``, is that text; what the model writes is turned bac
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -87,6 +88,28 @@ def write_free_text(text: str) -> str:
         JSON.
     """
     return orjson.dumps({"input": text}).decode()
+
+
+def write_arguments(
+    arguments: str, *, custom: bool = False
+) -> orjson.Fragment | dict[str, str]:
+    """Write what a tool is called with, for a vendor who only knows objects.
+
+    Args:
+        arguments: What the model wrote.
+        custom: Whether the tool takes free text.
+
+    Returns:
+        An object, as the model wrote it. Free text, and JSON that the model got wrong,
+        becomes the value of ``input``: nothing is lost, and nothing is made up.
+    """
+    if not custom:
+        if not arguments.strip():
+            return {}
+        with suppress(orjson.JSONDecodeError):
+            if isinstance(orjson.loads(arguments), dict):
+                return orjson.Fragment(arguments)
+    return {"input": arguments}
 
 
 def read_free_text(arguments: str) -> str:

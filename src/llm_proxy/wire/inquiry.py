@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_proxy.types import ChatRequest
 from llm_proxy.wire.surface import Asked, Surface
+from llm_proxy.wire.texts import latest_texts
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Inquiry:
     stream: bool
     headers: Sequence[tuple[str, str]] = ()
     conversation: Mapping[str, Any] = field(default_factory=dict)
+
+    def latest_text(self) -> str:
+        """Read the latest turn, from which a model's difficulty is judged."""
+        return "\n".join(latest_texts(self.asked.fields))
 
     @cached_property
     def request(self) -> ChatRequest:

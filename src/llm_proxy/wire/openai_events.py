@@ -6,6 +6,7 @@ from llm_proxy.wire.dialect import Passage, UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
 from llm_proxy.wire.openai_usage import read_usage
 from llm_proxy.wire.sse import ServerSentEvent, SSEDecoder
+from llm_proxy.wire.stream import Stream
 
 # An event may hold a whole image in base64.
 _MAX_EVENT_BYTES = 32 * 1024 * 1024
@@ -19,61 +20,39 @@ _LAST = frozenset(
 )
 
 
-class MediaEvents:
-    """Looks at one stream while it passes through; a `PassageReader`.
+class MediaEvents(Stream[Passage]):
+    """Looks at one stream while it passes through, but for what is no event of the API.
 
-    Attributes:
-        done: Whether the upstream has said its last word. Only ``[DONE]`` is known to
-            be one, since several images end several times.
+    Only ``[DONE]`` is known to be the last word: several images end several times.
     """
 
     def __init__(self) -> None:
-        self.done = False
+        super().__init__()
         self._decoder = SSEDecoder(_MAX_EVENT_BYTES)
         self._is_whole = False
 
-    def feed(self, data: bytes) -> list[Passage]:
-        """Take the next bytes.
-
-        Args:
-            data: Any number of bytes, cut anywhere.
-
-        Returns:
-            The events that these bytes completed; what is no event of the API is left
-            out.
-
-        Raises:
-            WireError: A part of the answer is lost.
-            UpstreamFaultError: An event is an error.
-        """
-        passages = []
+    def _read(self, data: bytes, pieces: list[Passage]) -> None:
         for event in self._decoder.feed(data):
-            passage = self._read(event)
+            passage = self._look(event)
             if passage is not None:
-                passages.append(passage)
-        return passages
+                pieces.append(passage)
+            if self.done:
+                break
 
-    def close(self) -> list[Passage]:
-        """Take the end of the bytes.
-
-        Returns:
-            Nothing more.
-
-        Raises:
-            WireError: The answer is not whole.
-        """
+    def _end(self) -> list[Passage]:
         if not self._is_whole:
             raise WireError("the stream ended before the answer did")
         return []
 
-    def _read(self, event: ServerSentEvent) -> Passage | None:
-        if event.data == b"[DONE]":
+    def _look(self, event: ServerSentEvent) -> Passage | None:
+        _, payload = event
+        if payload == b"[DONE]":
             self.done = self._is_whole = True
             return Passage(_write(event))
         try:
-            fields = orjson.loads(event.data)
+            fields = orjson.loads(payload)
         except orjson.JSONDecodeError as error:
-            if event.data.startswith(b"{"):
+            if payload.startswith(b"{"):
                 raise WireError("an event is not JSON") from error
             return None
         if not isinstance(fields, dict):
@@ -89,6 +68,7 @@ class MediaEvents:
 
 
 def _write(event: ServerSentEvent) -> bytes:
-    name = b"event: %b\n" % event.name if event.name else b""
-    data = b"data: " + event.data.replace(b"\n", b"\ndata: ")
-    return b"%b%b\n\n" % (name, data)
+    name, payload = event
+    head = b"event: %b\n" % name if name else b""
+    data = payload.replace(b"\n", b"\ndata: ")
+    return b"%bdata: %b\n\n" % (head, data)

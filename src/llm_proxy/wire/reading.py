@@ -67,20 +67,43 @@ def read_text(value: object) -> str:
     return "".join(texts)
 
 
-def check_utf8(events: bytes) -> None:
-    """Make sure that events which pass through unread can be read as text.
+def is_utf8(events: bytes) -> bool:
+    """Find out whether events that pass through unread can be read as text.
 
     Args:
         events: Whole events.
 
-    Raises:
-        WireError: They cannot.
+    Returns:
+        Whether they can.
     """
     if not events.isascii():
         try:
             events.decode()
-        except UnicodeDecodeError as error:
-            raise WireError("an event is not UTF-8") from error
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def read_event(payload: bytes, marks: Sequence[bytes]) -> object:
+    """Parse the data of one event of a streamed answer.
+
+    Args:
+        payload: The data.
+        marks: As in `is_lost_content`.
+
+    Returns:
+        What it says; None for a line that is not JSON and held nothing of the answer,
+        as heartbeats are.
+
+    Raises:
+        WireError: It held a piece of the answer and cannot be read.
+    """
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        if is_lost_content(payload, marks):
+            raise WireError("an event is not JSON") from error
+        return None
 
 
 def is_lost_content(payload: bytes, marks: Sequence[bytes]) -> bool:

@@ -4,7 +4,17 @@ import httpx
 import pytest
 
 from llm_proxy.providers.loopback import SandboxServer
+from llm_proxy.providers.sandbox import MODELS
 
+# Whose reply has no end, or is another one every minute.
+NEVER_THE_END = {"fault-drip", "fault-endless", "flapping"}
+# Numbers that keep the tests quick.
+SMALL = {
+    "slow-first-token": "-20",
+    "slow-stream": "-1",
+    **dict.fromkeys(("fault-huge", "fault-huge-line", "fault-huge-error"), "-1"),
+    **{f"fault-{coding}-bomb": "-1" for coding in ("gzip", "deflate", "zstd")},
+}
 KEYS = {
     "/chat/completions": {"authorization": "Bearer any"},
     "/messages": {"x-api-key": "any", "anthropic-version": "2023-06-01"},
@@ -47,3 +57,23 @@ def ask(client: httpx.AsyncClient, build) -> Callable[..., Awaitable[httpx.Respo
         return await client.send(build(path, *arguments, **more))
 
     return ask
+
+
+@pytest.fixture(params=sorted({*MODELS} - NEVER_THE_END))
+def name(request) -> str:
+    """Every model whose reply comes to an end, or to a standstill."""
+    return request.param
+
+
+@pytest.fixture
+def persist(name: str) -> Callable[..., Awaitable[httpx.Response]]:
+    """Asks the model up to three times, as one does whose first request fails."""
+
+    async def persist(ask: Callable[..., Awaitable[httpx.Response]]) -> httpx.Response:
+        for _ in range(3):
+            response = await ask(name + SMALL.get(name, ""))
+            if response.status_code == 200:
+                break
+        return response
+
+    return persist

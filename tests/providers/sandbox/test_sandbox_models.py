@@ -1,7 +1,5 @@
 import json
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
@@ -49,27 +47,6 @@ async def test_context_length_says_so(ask):
     anthropic = (await ask(ANTHROPIC, "fault-400-context-length")).json()["error"]
     assert openai["code"] == "context_length_exceeded"
     assert anthropic["message"].startswith("prompt is too long")
-
-
-@pytest.mark.parametrize(
-    ("model", "header", "value"),
-    [
-        ("fault-429", "retry-after", None),
-        ("fault-429-retry-after-7", "retry-after", "7"),
-        ("fault-429-retry-after-ms-250", "retry-after-ms", "250"),
-        ("fault-429-retry-after-absurd", "retry-after", "1e20"),
-    ],
-)
-async def test_advises_when_to_try_again(ask, model, header, value):
-    response = await ask(OPENAI, model)
-    assert response.status_code == 429
-    assert response.headers.get(header) == value
-
-
-async def test_advises_with_a_date(ask):
-    response = await ask(OPENAI, "fault-429-retry-after-date-600")
-    date = parsedate_to_datetime(response.headers["retry-after"])
-    assert 500 < (date - datetime.now(UTC)).total_seconds() <= 600
 
 
 async def test_flaky_counts_every_request_body_for_itself(ask):

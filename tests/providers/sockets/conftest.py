@@ -9,6 +9,8 @@ from llm_proxy.providers.loopback import SandboxServer
 
 # Where an API is below the sandbox, and what else it takes to get there.
 SETTINGS = {
+    "openai": ("openai_base_url", "/v1", {}),
+    "anthropic": ("anthropic_base_url", "/v1", {}),
     "gemini": ("gemini_base_url", "/v1beta", {"gemini_api_key": "any"}),
     "bedrock": ("bedrock_base_url", "", {"aws_bearer_token_bedrock": "any"}),
     "azure": ("azure_openai_endpoint", "", {"azure_openai_api_key": "any"}),

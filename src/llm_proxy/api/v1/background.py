@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from llm_proxy.drain import Drain, Work
 from llm_proxy.errors import APIError, InternalError, OverloadedError
 from llm_proxy.exchange import Call
 from llm_proxy.gateway import Gateway
@@ -28,10 +29,12 @@ class Background:
 
     Args:
         gateway: Answers the calls.
+        drain: Cuts them when the service stops.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, drain: Drain) -> None:
         self._gateway = gateway
+        self._drain = drain
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def start(self, call: Call, inquiry: Inquiry, keep: Keep) -> dict[str, Any]:
@@ -53,7 +56,7 @@ class Background:
         if len(self._tasks) >= _MOST or of_one >= _MOST_OF_ONE:
             raise OverloadedError(retry_after_seconds=1.0)
         queued = begin_response(inquiry.asked, "queued")
-        keep(queued, call.route.targets[0])
+        keep(queued, call.route.first)
         key = owner, queued["id"]
         task = asyncio.create_task(self._run(call, inquiry, keep))
         self._tasks[key] = task
@@ -85,14 +88,15 @@ class Background:
             await asyncio.wait(list(self._tasks.values()))
 
     async def _run(self, call: Call, inquiry: Inquiry, keep: Keep) -> None:
-        asked, target = inquiry.asked, call.route.targets[0]
+        asked, target = inquiry.asked, call.route.first
 
         def fail(error: APIError) -> None:
             keep(fail_response(asked, error, f"resp_{asked.id}"), target)
 
         try:
             keep(begin_response(asked, "in_progress"), target)
-            reply = await self._gateway.relay(call, inquiry)
+            with Work(self._drain):
+                reply = await self._gateway.relay(call, inquiry)
             keep(orjson.loads(reply.answer.data), reply.target)
         except asyncio.CancelledError:
             keep(begin_response(asked, "cancelled"), target)

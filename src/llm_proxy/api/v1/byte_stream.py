@@ -36,7 +36,7 @@ class ByteStream(Response):
         """Send the response."""
         error: APIError | None = None
         try:
-            async with Connected(receive):
+            async with Connected(receive, scope["app"].state.drain):
                 # It bounds the upstream, and the caller who does not read as well.
                 async with asyncio.timeout_at(self._answer.deadline):
                     await self._send(send)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.calls import new_call
 from llm_proxy.api.connection import Connected
 from llm_proxy.api.event_stream import EventStream
 from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.surfaces import ANTHROPIC, COMPLETIONS, OPENAI, own_headers
 from llm_proxy.errors import APIError
-from llm_proxy.exchange import Call
 from llm_proxy.gateway import Gateway
 from llm_proxy.routing import Catalog
 from llm_proxy.wire import Passage, Surface
@@ -36,10 +36,11 @@ async def _converse(request: Request, surface: Surface) -> Response:
     caller = admit(request, "api", "chat")
     inquiry = await read_inquiry(request, surface)
     catalog: Catalog = request.app.state.catalog
-    call = Call(caller, f"v1.{surface.name}", catalog.resolve(inquiry.asked.model))
+    route = catalog.resolve(inquiry.asked.model, inquiry.latest_text)
+    call = new_call(request, caller, f"v1.{surface.name}", route, inquiry.asked.fields)
     gateway: Gateway = request.app.state.gateway
     headers = own_headers(surface, request.state.request_id)
-    async with Connected(request.receive):
+    async with Connected(request.receive, request.app.state.drain):
         if inquiry.stream:
             live = await gateway.relay_stream(call, inquiry)
             headers += live.first[0].headers

@@ -2,18 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 
 import orjson
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.calls import new_call
 from llm_proxy.api.connection import Connected
 from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.forwarding import run_errand
 from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.surfaces import ANTHROPIC, RESPONSES, own_headers
-from llm_proxy.exchange import Call
 from llm_proxy.providers import Errand, ProviderFactory
 from llm_proxy.routing import Catalog, Target
 from llm_proxy.tokens import count_tokens
@@ -35,7 +34,7 @@ async def count_message_tokens(request: Request) -> Response:
     inquiry = await read_inquiry(request, ANTHROPIC, {"max_tokens": 1})
     catalog: Catalog = request.app.state.catalog
     route = catalog.resolve(inquiry.asked.model)
-    target = route.targets[0]
+    target = route.first
     if _speaks(request, target, ANTHROPIC.name):
         errand = Errand(
             path="/messages/count_tokens",
@@ -43,7 +42,9 @@ async def count_message_tokens(request: Request) -> Response:
             body_for=lambda model: splice(inquiry.body, {"model": orjson.dumps(model)}),
             headers=inquiry.headers,
         )
-        call = Call(caller, "v1.count_tokens", replace(route, targets=(target,)))
+        route = route.only(target.__eq__)
+        fields = inquiry.asked.fields
+        call = new_call(request, caller, "v1.count_tokens", route, fields)
         response = await run_errand(request, call, errand)
     else:
         response = json_response(
@@ -58,7 +59,7 @@ async def count_response_tokens(request: Request) -> Response:
     admit(request, "api")
     inquiry = await read_inquiry(request, RESPONSES)
     catalog: Catalog = request.app.state.catalog
-    target = catalog.resolve(inquiry.asked.model).targets[0]
+    target = catalog.resolve(inquiry.asked.model).first
     counted = await _estimate(request, inquiry, target)
     return json_response({"object": "response.input_tokens", "input_tokens": counted})
 
@@ -71,7 +72,7 @@ def _speaks(request: Request, target: Target, dialect: str) -> bool:
 async def _estimate(request: Request, inquiry: Inquiry, target: Target) -> int:
     asked = inquiry.request
     texts = list(_texts(asked))
-    async with Connected(request.receive):
+    async with Connected(request.receive, request.app.state.drain):
         counted = await asyncio.to_thread(count_tokens, texts, target.model)
     parts = [part for message in asked.messages for part in message.content]
     media = sum(isinstance(part, Media) for part in parts)

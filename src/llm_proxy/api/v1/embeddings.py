@@ -5,9 +5,9 @@ from functools import partial
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.calls import new_call
 from llm_proxy.api.v1.forwarding import run_errand
 from llm_proxy.api.v1.payload import read_json_payload
-from llm_proxy.exchange import Call
 from llm_proxy.providers import Errand
 from llm_proxy.routing import Catalog
 from llm_proxy.wire.openai_embeddings import check_input, observe_embeddings
@@ -20,7 +20,8 @@ async def embeddings(request: Request) -> Response:
     check_input(payload.fields)
     as_base64 = payload.fields.get("encoding_format") == "base64"
     catalog: Catalog = request.app.state.catalog
-    call = Call(caller, "v1.embeddings", catalog.resolve(payload.model))
+    route = catalog.resolve(payload.model)
+    call = new_call(request, caller, "v1.embeddings", route, payload.fields)
     errand = Errand(
         path="/embeddings",
         body_for=payload.with_model,

@@ -29,7 +29,7 @@ async def run_errand(request: Request, call: Call, errand: Errand) -> Response:
         APIError: Nobody answered.
     """
     gateway: Gateway = request.app.state.gateway
-    async with Connected(request.receive):
+    async with Connected(request.receive, request.app.state.drain):
         live = await gateway.forward(call, errand)
         (_, content_type), *headers = live.first[0].headers
         media_type = content_type.partition(b";")[0].rstrip()

@@ -75,16 +75,16 @@ class Keeper:
         fields = {**inquiry.asked.fields, "previous_response_id": None}
         fields["input"] = [*self._earlier, *input_items(fields)]
         inquiry = replace(inquiry, conversation=fields)
-        keeps = [each for each in route.targets if each.provider == parent.provider]
-        if not keeps:
+        keeping = route.only(lambda target: target.provider == parent.provider)
+        if not keeping.tiers:
             del fields["previous_response_id"]
             return route, replace(inquiry, body=orjson.dumps(fields))
-        others = [
-            each
-            for each in route.targets
-            if each.provider != parent.provider and not self.is_native(each)
-        ]
-        return replace(route, targets=(*keeps, *others)), inquiry
+        others = route.only(
+            lambda target: (
+                target.provider != parent.provider and not self.is_native(target)
+            )
+        )
+        return replace(route, tiers=(*keeping.tiers, *others.tiers)), inquiry
 
     def keep(self, response: dict[str, Any], target: Target) -> None:
         """Keep a response, if the caller wants it.

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.calls import new_call
 from llm_proxy.api.v1.forwarding import run_errand
 from llm_proxy.api.v1.payload import Payload, read_form_payload, read_json_payload
-from llm_proxy.exchange import Call
 from llm_proxy.providers import Errand
 from llm_proxy.routing import Catalog
 from llm_proxy.wire.openai_answer import observe_answer
@@ -66,7 +66,8 @@ async def _pass_on(
     payload = await read(request)
     catalog: Catalog = request.app.state.catalog
     feature = "v1" + path.replace("/", ".")
-    call = Call(caller, feature, catalog.resolve(payload.model))
+    route = catalog.resolve(payload.model)
+    call = new_call(request, caller, feature, route, payload.fields)
     errand = Errand(
         path,
         payload.with_model,

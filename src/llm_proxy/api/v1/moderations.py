@@ -3,9 +3,9 @@
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.calls import new_call
 from llm_proxy.api.v1.forwarding import run_errand
 from llm_proxy.api.v1.payload import read_json_payload
-from llm_proxy.exchange import Call
 from llm_proxy.providers import Errand
 from llm_proxy.routing import Catalog
 from llm_proxy.wire.openai_answer import observe_answer
@@ -19,6 +19,7 @@ async def moderations(request: Request) -> Response:
     caller = admit(request, "api", "chat")
     payload = await read_json_payload(request, _DEFAULT_MODEL)
     catalog: Catalog = request.app.state.catalog
-    call = Call(caller, "v1.moderations", catalog.resolve(payload.model))
+    route = catalog.resolve(payload.model)
+    call = new_call(request, caller, "v1.moderations", route, payload.fields)
     errand = Errand("/moderations", payload.with_model, observe=observe_answer)
     return await run_errand(request, call, errand)

@@ -6,6 +6,7 @@ import orjson
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.calls import new_call
 from llm_proxy.api.connection import Connected
 from llm_proxy.api.event_stream import EventStream
 from llm_proxy.api.response import json_response
@@ -15,7 +16,7 @@ from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.keeping import Keeper
 from llm_proxy.api.v1.surfaces import RESPONSES
 from llm_proxy.errors import APIError, InvalidInputError, UnsupportedFeatureError
-from llm_proxy.exchange import Call, LiveAnswer
+from llm_proxy.exchange import LiveAnswer
 from llm_proxy.gateway import Gateway
 from llm_proxy.routing import Catalog
 from llm_proxy.wire import Inquiry, Passage
@@ -29,13 +30,13 @@ async def create_response(request: Request) -> Response:
     caller = admit(request, "api", "chat")
     inquiry = await read_inquiry(request, RESPONSES)
     catalog: Catalog = request.app.state.catalog
-    route = catalog.resolve(inquiry.asked.model)
+    route = catalog.resolve(inquiry.asked.model, inquiry.latest_text)
     keeper = Keeper(request, caller.name, inquiry)
     route, inquiry = keeper.place(route)
-    call = Call(caller, _FEATURE, route)
+    call = new_call(request, caller, _FEATURE, route, inquiry.asked.fields)
     gateway: Gateway = request.app.state.gateway
     in_background = inquiry.asked.fields.get("background") is True
-    if in_background and not keeper.is_native(route.targets[0]):
+    if in_background and not keeper.is_native(route.first):
         if not keeper.wanted:
             # Nobody could ever read or stop it.
             raise InvalidInputError(
@@ -48,7 +49,7 @@ async def create_response(request: Request) -> Response:
             )
         background: Background = request.app.state.background
         return json_response(background.start(call, inquiry, keeper.keep))
-    async with Connected(request.receive):
+    async with Connected(request.receive, request.app.state.drain):
         if inquiry.stream:
             live = await gateway.relay_stream(call, inquiry)
             writer = _ResponseWriter(live, inquiry, keeper)

@@ -5,13 +5,13 @@ from urllib.parse import quote, urlencode
 from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.calls import new_call
 from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.background import Background
 from llm_proxy.api.v1.forwarding import run_errand
 from llm_proxy.api.v1.paging import read_limit
 from llm_proxy.api.v1.surfaces import RESPONSES
 from llm_proxy.errors import InvalidInputError, UnsupportedFeatureError
-from llm_proxy.exchange import Call
 from llm_proxy.providers import Errand
 from llm_proxy.responses import ResponseStore, StoredResponse
 from llm_proxy.routing import Catalog
@@ -109,4 +109,5 @@ async def _ask(
         raw=("stream", "true") in query,
     )
     route = catalog.resolve(f"{stored.provider}/{stored.model}")
-    return await run_errand(request, Call(caller, _FEATURE, route), errand)
+    call = new_call(request, caller, _FEATURE, route, {"model": stored.model})
+    return await run_errand(request, call, errand)

@@ -1,5 +1,6 @@
 """Models that give a complete answer, most of them in an unusual way."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -12,19 +13,30 @@ from llm_proxy.providers.sandbox.answers import (
 from llm_proxy.providers.sandbox.behaviour import (
     Exchange,
     Model,
-    altered,
+    compressed,
+    failing,
     flaky,
-    gzipped,
+    rewritten,
     scripted,
     spoken,
+    stuffed,
     well_behaved,
+    with_headers,
 )
 from llm_proxy.providers.sandbox.calls import may_call, tools_in_turn
-from llm_proxy.providers.sandbox.conversation import Answer, Thinking, Tokens
-from llm_proxy.providers.sandbox.dialect import Problem, cut_words
-from llm_proxy.providers.sandbox.reply import Pause, Reply, Step, answer_reply
+from llm_proxy.providers.sandbox.conversation import Answer, Thinking
+from llm_proxy.providers.sandbox.dialect import TOO_MANY, UNAVAILABLE, cut_words
+from llm_proxy.providers.sandbox.reply import Pause, Raw, Reply, Step, answer_reply
 from llm_proxy.providers.sandbox.thinking import redacted
+from llm_proxy.providers.sandbox.usage import USAGE
 
+_OVERLOADED = failing(UNAVAILABLE)
+_TOO_MANY = failing(TOO_MANY)
+_UNASKED = (
+    b"0\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 22\r\n\r\n"
+    b'{"nobody asked": true}'
+)
 _REFUSAL = "I'm sorry, but I can't help with that."
 
 
@@ -88,6 +100,19 @@ def _always_report_usage(exchange: Exchange) -> Reply:
     )
 
 
+def _flap(exchange: Exchange) -> Reply:
+    period = max(1, exchange.number)
+    fails = int(time.time() // period) % 2 == 0
+    return _OVERLOADED(exchange) if fails else well_behaved(exchange)
+
+
+def _twice(json: bytes) -> bytes:
+    """Add a member to an object, and the same with another value."""
+    if not json.startswith(b"{"):
+        return json
+    return b'{"sandbox": 1, "sandbox": 2, ' + json[1:]
+
+
 def _wait_once(exchange: Exchange, parts: list[bytes]) -> Iterable[Step]:
     return b"", Pause(exchange.number / 1000), *parts
 
@@ -120,8 +145,21 @@ ANSWERING: dict[str, Model] = {
     "chunks": Model("Counts to N, one token and one chunk per number", _count, 100),
     "flaky": Model(
         "Fails N times with 503, then answers; each request body counts for itself",
-        flaky(Problem(503, "The engine is currently overloaded.")),
+        flaky(_OVERLOADED, lambda number: number),
         2,
+    ),
+    "once-429": Model(
+        "Fails once with 429 and `Retry-After: N`, then answers; as `flaky`",
+        flaky(
+            with_headers(_TOO_MANY, lambda number: {"retry-after": str(number)}),
+            lambda _: 1,
+        ),
+        1,
+    ),
+    "flapping": Model(
+        "By the clock, fails for N seconds with 503 and answers for N seconds",
+        _flap,
+        60,
     ),
     "slow-first-token": Model(
         "Sends the headers at once and the first token after N milliseconds",
@@ -155,17 +193,7 @@ ANSWERING: dict[str, Model] = {
         "Repeats the body of the request, whatever `max_tokens` is", _echo
     ),
     "lenient": Model("Ignores parameters that it does not know", well_behaved),
-    "missing-usage": Model(
-        "Reports no usage", altered(lambda answer: replace(answer, tokens=None))
-    ),
-    "negative-usage": Model(
-        "Reports -1000 tokens of either kind",
-        altered(lambda answer: replace(answer, tokens=Tokens(-1000, -1000))),
-    ),
-    "huge-usage": Model(
-        "Reports 10^18 tokens of either kind",
-        altered(lambda answer: replace(answer, tokens=Tokens(10**18, 10**18))),
-    ),
+    **USAGE,
     "unasked-usage": Model(
         "Ends the stream with usage even if the request did not ask for it",
         _always_report_usage,
@@ -184,5 +212,17 @@ ANSWERING: dict[str, Model] = {
     "split-bytes": Model(
         "Sends seven bytes at a time, wherever that cuts", scripted(_cut_anywhere)
     ),
-    "gzip": Model("Compresses, whatever the client accepts", gzipped(well_behaved)),
+    "gzip": Model(
+        "Compresses, whatever the client accepts", compressed(well_behaved, "gzip")
+    ),
+    "duplicate-keys": Model(
+        "Has a member twice in every JSON object", rewritten(well_behaved, _twice)
+    ),
+    "nul": Model(
+        "Says a word, NUL, and a word", stuffed(lambda _: [rb"one \u0000 two"])
+    ),
+    "unasked-response": Model(
+        "Sends a second response behind the first",
+        scripted(lambda _, parts: [*parts, Raw(_UNASKED)]),
+    ),
 }

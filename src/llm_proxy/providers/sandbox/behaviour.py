@@ -1,11 +1,11 @@
 """What a model of the sandbox is: a name for a way to reply."""
 
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from llm_proxy.providers.sandbox.answers import answer_in_words
+from llm_proxy.providers.sandbox.codings import CODINGS
 from llm_proxy.providers.sandbox.conversation import Answer, Question
 from llm_proxy.providers.sandbox.dialect import Dialect, Problem
 from llm_proxy.providers.sandbox.framing import SSE
@@ -97,25 +97,26 @@ def failing(problem: Problem) -> Behaviour:
     return lambda exchange: exchange.problem(problem)
 
 
-def flaky(problem: Problem) -> Behaviour:
-    """Fail as often as the number in the model's name says, answer, and start again.
+def flaky(fail: Behaviour, times: Callable[[int], int]) -> Behaviour:
+    """Fail a few times, answer, and start again.
 
     Args:
-        problem: What the errors say.
+        fail: How it fails.
+        times: How often, by the number at the end of the model's name.
 
     Returns:
-        The behaviour.
+        The behaviour; each request body counts for itself.
     """
 
     def behave(exchange: Exchange) -> Reply:
         failures, request = exchange.failures, exchange.request_id
-        if failures[request] >= exchange.number:
+        if failures[request] >= times(exchange.number):
             del failures[request]
             return well_behaved(exchange)
         if len(failures) >= _MOST_COUNTED:
             failures.clear()
         failures[request] += 1
-        return exchange.problem(problem)
+        return fail(exchange)
 
     return behave
 
@@ -171,35 +172,64 @@ def scripted(script: Callable[[Exchange, list[bytes]], Iterable[Step]]) -> Behav
     return behave
 
 
-def stuffed(make_text: Callable[[int], Iterable[bytes]]) -> Behaviour:
+def stuffed(
+    make_text: Callable[[int], Iterable[bytes]], *, quoted: bool = True
+) -> Behaviour:
     """Give an answer whose text is made of bytes that no JSON encoder would write.
 
     Args:
         make_text: Makes these bytes from the number at the end of the model's name.
+        quoted: They stand in a JSON string; else in the place of one.
 
     Returns:
-        The behaviour; a stream has them in one event.
+        The behaviour.
     """
     mark = spoken(_mark)
+    text = (_MARK if quoted else f'"{_MARK}"').encode()
 
     def behave(exchange: Exchange) -> Reply:
-        marked, text = mark(exchange), _MARK.encode()
-        parts = _bytes_of(marked)
-        places = (place for place, part in enumerate(parts) if text in part)
-        place = next(places, len(parts) - 1)
+        reply, filling = mark(exchange), [*make_text(exchange.number)]
         framing = exchange.dialect.framing if exchange.question.stream else SSE
-        filled = framing.fill(parts[place], text, [*make_text(exchange.number)])
-        steps = (*parts[:place], *filled, *parts[place + 1 :])
-        return _without_length(marked, steps)
+        parts, steps = _bytes_of(reply), list[bytes]()
+        marked = [part for part in parts if text in part] or parts[-1:]
+        for part in parts:
+            steps.extend(
+                framing.fill(part, text, filling) if part in marked else [part]
+            )
+        return _without_length(reply, steps)
 
     return behave
 
 
-def gzipped(behaviour: Behaviour) -> Behaviour:
+def rewritten(behaviour: Behaviour, change: Callable[[bytes], bytes]) -> Behaviour:
+    """Change the JSON of a reply, and in a stream that of every event.
+
+    Args:
+        behaviour: Makes the reply.
+        change: Gets JSON, or what a stream has in its place, and returns something.
+
+    Returns:
+        The behaviour.
+    """
+
+    def behave(exchange: Exchange) -> Reply:
+        reply, framing = behaviour(exchange), exchange.dialect.framing
+        parts = _bytes_of(reply)
+        if exchange.question.stream:
+            steps = [framing.rewrite(part, change) for part in parts]
+        else:
+            steps = [change(part) for part in parts]
+        return _without_length(reply, steps)
+
+    return behave
+
+
+def compressed(behaviour: Behaviour, coding: str) -> Behaviour:
     """Compress a reply, whatever the client accepts.
 
     Args:
         behaviour: Makes the reply.
+        coding: A key of `CODINGS`.
 
     Returns:
         The behaviour.
@@ -207,11 +237,8 @@ def gzipped(behaviour: Behaviour) -> Behaviour:
 
     def behave(exchange: Exchange) -> Reply:
         reply = behaviour(exchange)
-        compressor = zlib.compressobj(level=1, wbits=zlib.MAX_WBITS | 16)
-        parts = [compressor.compress(part) for part in _bytes_of(reply)]
-        compressed = _without_length(reply, (*parts, compressor.flush()))
-        headers = {**compressed.headers, "content-encoding": "gzip"}
-        return replace(compressed, headers=headers)
+        smaller = _without_length(reply, CODINGS[coding](_bytes_of(reply)))
+        return replace(smaller, headers={**smaller.headers, "content-encoding": coding})
 
     return behave
 

@@ -30,6 +30,11 @@ class Problem:
     param: str | None = None
 
 
+TOO_MANY = Problem(429, "Rate limit reached for requests per minute.")
+UNAVAILABLE = Problem(503, "The engine is currently overloaded.")
+OVERLOADED = Problem(529, "Overloaded")
+
+
 class Dialect(Protocol):
     """Writes one vendor's JSON; nothing else knows what that looks like.
 

@@ -1,6 +1,6 @@
 """How events follow each other in a stream, whatever they say."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 
@@ -10,10 +10,12 @@ class Framing(Protocol):
     Attributes:
         media_type: The content type of such streams.
         broken_event: An event that no client can read.
+        idle_event: An event that says nothing.
     """
 
     media_type: str
     broken_event: bytes
+    idle_event: bytes
 
     def make_noise(self, event: bytes) -> Sequence[bytes]:
         """Send an event in an unusual way, after some that nobody needs.
@@ -41,12 +43,25 @@ class Framing(Protocol):
         """
         ...
 
+    def rewrite(self, event: bytes, change: Callable[[bytes], bytes]) -> bytes:
+        """Change what an event says.
+
+        Args:
+            event: An event of the answer.
+            change: Gets its JSON, or the word it has instead, and returns another.
+
+        Returns:
+            The other event.
+        """
+        ...
+
 
 class ServerSentEvents:
     """Source: the HTML standard, "Server-sent events"."""
 
     media_type = "text/event-stream; charset=utf-8"
     broken_event = b'data: {"id": "broken\n\n'
+    idle_event = b": still here\n\n"
 
     def make_noise(self, event: bytes) -> Sequence[bytes]:
         """Add comments, ``retry:``, ``id:`` and an unknown event; use CRLF."""
@@ -62,6 +77,13 @@ class ServerSentEvents:
         """Replace the mark; an event does not say how long it is."""
         before, _, after = event.partition(mark)
         return (before, *filling, after)
+
+    def rewrite(self, event: bytes, change: Callable[[bytes], bytes]) -> bytes:
+        """Change the data; what is no event is changed as a whole."""
+        before, mark, data = event.partition(b"data: ")
+        if not mark:
+            return change(event)
+        return before + mark + change(data.removesuffix(b"\n\n")) + b"\n\n"
 
 
 SSE = ServerSentEvents()

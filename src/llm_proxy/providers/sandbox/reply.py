@@ -1,7 +1,9 @@
 """Replies as values, and the response that plays them."""
 
 import asyncio
-from collections.abc import Mapping
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,10 +24,30 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """A step that closes the connection; what has been sent still arrives."""
+    """A step that closes the connection; what has been sent still arrives.
+
+    Attributes:
+        abruptly: It is reset instead (RST for FIN), and what has been sent may be lost.
+    """
+
+    abruptly: bool = False
 
 
-Step = bytes | Pause | HangUp
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A step that sends bytes past HTTP's framing."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Endless:
+    """Steps that are repeated for as long as the client stays."""
+
+    steps: tuple[bytes | Pause, ...]
+
+
+Step = bytes | Pause | HangUp | Raw | Endless
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +183,15 @@ class PlayedResponse(Response):
 
     async def _play(self, scope: Scope, send: Send) -> None:
         started = False
-        for step in self._reply.steps:
+        transport: asyncio.Transport = scope["state"]["transport"]
+        for step in _unrolled(self._reply.steps):
             if isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
             elif isinstance(step, HangUp):
-                scope["state"]["transport"].close()
+                _hang_up(transport, abruptly=step.abruptly)
                 return
+            elif isinstance(step, Raw):
+                transport.write(step.data)
             else:
                 if not started:
                     await self._start(send)
@@ -185,6 +210,28 @@ class PlayedResponse(Response):
                 "headers": [(name.encode(), value.encode()) for name, value in headers],
             }
         )
+
+
+def _unrolled(steps: Iterable[Step]) -> Iterator[bytes | Pause | HangUp | Raw]:
+    for step in steps:
+        if not isinstance(step, Endless):
+            yield step
+            continue
+        while True:
+            yield from step.steps
+            # A client that reads fast, or has left, would never let the loop go on.
+            yield Pause(0)
+
+
+def _hang_up(transport: asyncio.Transport, *, abruptly: bool) -> None:
+    if not abruptly:
+        transport.close()
+        return
+    # Whoever closes without lingering resets: see SO_LINGER in socket(7).
+    transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
+    transport.abort()
 
 
 async def _connection_gone(receive: Receive) -> None:

@@ -16,7 +16,6 @@ from llm_proxy.types import (
     ToolCallDelta,
     Usage,
 )
-from llm_proxy.wire.anthropic_messages.block_writer import arguments_object
 from llm_proxy.wire.anthropic_messages.stop_reasons import (
     read_stop_reason,
     read_stop_sequence,
@@ -25,6 +24,7 @@ from llm_proxy.wire.anthropic_messages.stop_reasons import (
 from llm_proxy.wire.anthropic_messages.usage import UsageTally, write_usage
 from llm_proxy.wire.dialect import Passage, UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
+from llm_proxy.wire.free_text import write_arguments
 from llm_proxy.wire.gathering import PartGatherer
 from llm_proxy.wire.reading import read_object
 from llm_proxy.wire.surface import Asked
@@ -192,11 +192,11 @@ def write_blocks(part: Part) -> Iterator[dict[str, Any]]:
             if part.encrypted:
                 yield {"type": "redacted_thinking", "data": part.encrypted}
         case ToolCall():
-            arguments = arguments_object(part.arguments, custom=part.custom)
+            arguments = write_arguments(part.arguments, custom=part.custom)
             yield write_tool_use(part.id, part.name, arguments)
 
 
-def write_tool_use(id_: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def write_tool_use(id_: str, name: str, arguments: object) -> dict[str, Any]:
     """Write a call of a tool.
 
     Args:

@@ -5,8 +5,6 @@ import binascii
 import re
 from typing import Any
 
-import orjson
-
 from llm_proxy.errors import UnsupportedFeatureError
 from llm_proxy.types import (
     CacheTTL,
@@ -17,7 +15,7 @@ from llm_proxy.types import (
     ToolCall,
     ToolResult,
 )
-from llm_proxy.wire.parsing import parse_json
+from llm_proxy.wire.free_text import write_arguments
 
 _NOT_OF_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -49,34 +47,11 @@ def write_block(part: Part, field: str) -> dict[str, Any] | None:
                 "type": "tool_use",
                 "id": _safe_id(part.id),
                 "name": part.name,
-                "input": arguments_object(part.arguments, custom=part.custom),
+                "input": write_arguments(part.arguments, custom=part.custom),
             }
         case ToolResult():
             block = _tool_result(part, field)
     return block and with_cache(block, part.cache)
-
-
-def arguments_object(arguments: str, *, custom: bool = False) -> dict[str, Any]:
-    """Read the arguments of a call, which this API knows only as an object.
-
-    Args:
-        arguments: What the model wrote.
-        custom: Whether the tool takes free text.
-
-    Returns:
-        The object. Free text, and JSON that the model got wrong, becomes the value of
-        ``input``: nothing is lost, and nothing is made up.
-    """
-    if not custom:
-        if not arguments.strip():
-            return {}
-        try:
-            value = parse_json(arguments)
-        except orjson.JSONDecodeError:
-            value = None
-        if isinstance(value, dict):
-            return value
-    return {"input": arguments}
 
 
 def with_cache(block: dict[str, Any], cache: CacheTTL | None) -> dict[str, Any]:

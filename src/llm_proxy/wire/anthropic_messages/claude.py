@@ -22,6 +22,7 @@ class Claude:
         xhigh: The effort ``xhigh``.
         sampling: ``temperature``, ``top_p`` and ``top_k``.
         schemas: ``output_config.format``; None if we do not know.
+        prefill: To go on from the beginning of an answer.
         answer_tokens: The most tokens that every model of its generation can write.
     """
 
@@ -31,6 +32,7 @@ class Claude:
     xhigh: bool = False
     sampling: bool = True
     schemas: bool | None = None
+    prefill: bool = True
     answer_tokens: int = 8_192
 
     @classmethod
@@ -56,6 +58,7 @@ class Claude:
             xhigh=generation >= (4, 7),
             sampling=generation < (4, 7),
             schemas=generation >= (4, 1),
+            prefill=generation < (4, 6),
             answer_tokens=_answer_tokens(generation),
         )
 

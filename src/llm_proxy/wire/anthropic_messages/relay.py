@@ -1,6 +1,5 @@
 """The bytes of a stream, passed on as they are."""
 
-import re
 from typing import Any
 
 from llm_proxy.wire.anthropic_messages.answers import read_model
@@ -10,14 +9,12 @@ from llm_proxy.wire.anthropic_messages.stream_writer import MESSAGE_STOP
 from llm_proxy.wire.anthropic_messages.usage import UsageTally
 from llm_proxy.wire.dialect import Passage, UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
-from llm_proxy.wire.reading import check_utf8, is_lost_content, read_object
-from llm_proxy.wire.sse import MAX_EVENT_BYTES, EventTooLargeError, SSEDecoder
-
-_LINE_END = rb"(?:\r\n|\r(?!\n)|\n)"
-_EMPTY_LINE = re.compile(_LINE_END + _LINE_END)
+from llm_proxy.wire.reading import is_lost_content, is_utf8, read_object
+from llm_proxy.wire.sse import SSEDecoder, WholeEvents, split_events
+from llm_proxy.wire.stream import Stream
 
 
-class AnthropicPassageReader:
+class AnthropicPassageReader(Stream[Passage]):
     """Looks at the bytes of one streamed message while they pass through.
 
     Content is not parsed: of every event a search in its bytes tells whether it is one
@@ -25,44 +22,25 @@ class AnthropicPassageReader:
     """
 
     def __init__(self) -> None:
-        self.done = False
+        super().__init__()
         self._finished = False
         self._events = SSEDecoder()
         self._usage = UsageTally()
-        self._part = bytearray()
+        self._whole = WholeEvents()
 
-    def feed(self, data: bytes) -> list[Passage]:
-        """Take the next bytes.
+    def _read(self, data: bytes, pieces: list[Passage]) -> None:
+        events = self._whole.feed(data)
+        if not events:
+            return
+        if _is_plain(events) and is_utf8(events):
+            pieces.append(Passage(events, _has_content(events)))
+            return
+        for event in split_events(events):
+            pieces.append(self._look(event))
+            if self.done:
+                break
 
-        Args:
-            data: Bytes of the event stream, cut anywhere.
-
-        Returns:
-            Those of them that are whole events.
-
-        Raises:
-            UpstreamFaultError: An event carries an error.
-            WireError: An event is too large, or breaks off.
-        """
-        if self._part or not data.endswith(b"\n\n"):
-            data = self._whole_events(data)
-            if not data:
-                return []
-        check_utf8(data)
-        whole = data.count(b"}\n\n") == data.count(b"\n\n")
-        if not whole or b'"message_' in data or b"error" in data:
-            return [self._look_into(data)]
-        return [Passage(data, _has_content(data))]
-
-    def close(self) -> list[Passage]:
-        """Take the end of the bytes.
-
-        Returns:
-            The end of the message, if the upstream left it out.
-
-        Raises:
-            WireError: No stop reason has come.
-        """
+    def _end(self) -> list[Passage]:
         if not self._finished:
             raise WireError("the stream ended without a stop reason")
         if self.done:
@@ -70,28 +48,12 @@ class AnthropicPassageReader:
         self.done = True
         return [Passage(MESSAGE_STOP)]
 
-    def _whole_events(self, data: bytes) -> bytes:
-        """Join what was left over with `data` and keep back the unfinished event."""
-        part = self._part
-        start = max(0, len(part) - 3)
-        part += data
-        end = _end_of_events(part, start)
-        whole = bytes(part[:end])
-        del part[:end]
-        if len(part) > MAX_EVENT_BYTES:
-            raise EventTooLargeError("an event is too large")
-        return whole
-
-    def _look_into(self, data: bytes) -> Passage:
-        passage = Passage(data, _has_content(data))
-        for name, payload in self._events.feed(data):
+    def _look(self, raw: bytes) -> Passage:
+        passage = Passage(raw, _has_content(raw))
+        for name, payload in self._events.feed(raw):
             event = _event_of_interest(name, payload)
             if event is not None:
                 passage = self._hear(event, passage)
-            if self.done:
-                # What stands behind the end in the same read is none of the answer.
-                end = _EMPTY_LINE.search(data, max(data.find(payload), 0))
-                return passage._replace(data=data[: end.end()] if end else data)
         return passage
 
     def _hear(self, event: dict[str, Any], passage: Passage) -> Passage:
@@ -135,19 +97,19 @@ def _event_of_interest(name: bytes, payload: bytes) -> dict[str, Any] | None:
     return None
 
 
+def _is_plain(events: bytes) -> bool:
+    """Whether none of them breaks off, or says more than content."""
+    return (
+        events.count(b"}\n\n") == events.count(b"\n\n")
+        # CPython searches twice as fast from the end.
+        and events.rfind(b'"message_') < 0
+        and events.rfind(b"error") < 0
+    )
+
+
 def _has_content(data: bytes) -> bool:
     return (
         b'"content_block_delta"' in data
         or b'"tool_use"' in data
         or b'"redacted_thinking"' in data
     )
-
-
-def _end_of_events(data: bytearray, start: int) -> int:
-    """Find the end of the last empty line that begins at `start` or behind it."""
-    if b"\r" not in data:
-        return data.rfind(b"\n\n", start) + 2 if b"\n\n" in data[start:] else 0
-    end = 0
-    for match in _EMPTY_LINE.finditer(data, start):
-        end = match.end()
-    return end

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import orjson
-
 from llm_proxy.types import Chunk, ThinkingDelta, ToolCallDelta
 from llm_proxy.wire.anthropic_messages.answers import read_block, read_model
 from llm_proxy.wire.anthropic_messages.stop_reasons import (
@@ -13,9 +11,12 @@ from llm_proxy.wire.anthropic_messages.stop_reasons import (
 from llm_proxy.wire.anthropic_messages.usage import UsageTally
 from llm_proxy.wire.dialect import UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
-from llm_proxy.wire.reading import is_lost_content
+from llm_proxy.wire.reading import read_event
 from llm_proxy.wire.sse import SSEDecoder
+from llm_proxy.wire.stream import Stream
 
+CONTENT_MARKS = (b'"delta"', b'"content_block')
+_NO_THOUGHT = ThinkingDelta()
 _DELTA_FIELDS = {
     "input_json_delta": "partial_json",
     "thinking_delta": "thinking",
@@ -23,57 +24,35 @@ _DELTA_FIELDS = {
 }
 
 
-class AnthropicStreamDecoder:
+class AnthropicStreamDecoder(Stream[Chunk]):
     """Turns the bytes of one streamed message into chunks."""
 
     def __init__(self) -> None:
-        self.done = False
+        super().__init__()
         self._events = SSEDecoder()
         self._finished = False
         self._usage = UsageTally()
         self._calls: dict[int, _OpenCall] = {}
         self._next_call = 0
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes.
-
-        Args:
-            data: Bytes of the event stream, cut anywhere.
-
-        Returns:
-            What they said, oldest first.
-
-        Raises:
-            UpstreamFaultError: An event carries an error.
-            WireError: An event with content is not JSON, or an event is too large.
-        """
-        chunks: list[Chunk] = []
+    def _read(self, data: bytes, pieces: list[Chunk]) -> None:
         for _, payload in self._events.feed(data):
-            event = _read_event(payload)
-            if event is None:
-                continue
-            chunk = self._read(event)
-            if chunk is not None:
-                chunks.append(chunk)
-            if self.done:
-                break
-        return chunks
+            event = read_event(payload, CONTENT_MARKS)
+            if isinstance(event, dict):
+                chunk = self._hear(event)
+                if chunk is not None:
+                    pieces.append(chunk)
+                if self.done:
+                    break
 
-    def close(self) -> list[Chunk]:
-        """Take the end of the bytes.
-
-        Returns:
-            Arguments of calls whose end the upstream did not tell.
-
-        Raises:
-            WireError: No stop reason has come.
-        """
+    def _end(self) -> list[Chunk]:
         if not self._finished:
             raise WireError("the stream ended without a stop reason")
+        # Arguments of calls whose end the upstream did not tell.
         rests = [call.rest() for call in self._calls.values()]
         return [chunk for chunk in rests if chunk is not None]
 
-    def _read(self, event: dict[str, Any]) -> Chunk | None:
+    def _hear(self, event: dict[str, Any]) -> Chunk | None:
         match event.get("type"):
             case "content_block_delta":
                 return self._read_delta(event)
@@ -148,21 +127,6 @@ class _OpenCall:
         if not self._at_start:
             return None
         return Chunk(delta=ToolCallDelta(self._call, arguments=self._at_start))
-
-
-_NO_THOUGHT = ThinkingDelta()
-CONTENT_MARKS = (b'"delta"', b'"content_block')
-
-
-def _read_event(payload: bytes) -> dict[str, Any] | None:
-    """Parse an event; what is no object is a heartbeat, unless content is lost."""
-    try:
-        event = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        if is_lost_content(payload, CONTENT_MARKS):
-            raise WireError("an event is not JSON") from error
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def _index(event: dict[str, Any]) -> int:

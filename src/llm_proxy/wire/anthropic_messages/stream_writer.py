@@ -17,9 +17,9 @@ from llm_proxy.types import (
     Usage,
 )
 from llm_proxy.wire.anthropic_messages.answers import write_message, write_tool_use
-from llm_proxy.wire.anthropic_messages.block_writer import arguments_object
 from llm_proxy.wire.anthropic_messages.stop_reasons import write_ending
 from llm_proxy.wire.anthropic_messages.usage import write_late_usage
+from llm_proxy.wire.free_text import write_free_text
 from llm_proxy.wire.gathering import PartGatherer
 from llm_proxy.wire.surface import Asked
 
@@ -203,8 +203,7 @@ class AnthropicStreamEncoder:
                 self._think(ThinkingDelta(text, signature, encrypted), out)
             case ToolCall(id_, name, arguments, custom):
                 if custom:
-                    whole = arguments_object(arguments, custom=True)
-                    arguments = orjson.dumps(whole).decode()
+                    arguments = write_free_text(arguments)
                 self._call(ToolCallDelta(0, id_, name, arguments), out)
 
     def _open_block(self, kind: str, out: list[bytes]) -> None:

@@ -7,7 +7,6 @@ Smithy specification, "Amazon Event Stream".
 
 from collections.abc import Mapping
 from struct import Struct
-from typing import NamedTuple
 from zlib import crc32
 
 from llm_proxy.wire.dialect import WireError
@@ -27,11 +26,9 @@ _MEASURED = (6, _TEXT)
 _MAX_KEPT = 32
 
 
-class Frame(NamedTuple):
-    """One event: its headers, as far as they are text, and its payload."""
-
-    headers: Mapping[str, str]
-    payload: bytes
+# One event: its headers, as far as they are text, and its payload. A plain tuple, as a
+# `ServerSentEvent` is.
+Frame = tuple[Mapping[str, str], bytes]
 
 
 class FrameDecoder:
@@ -98,7 +95,7 @@ class FrameDecoder:
             headers = _parse_headers(raw)
             if len(self._known) < _MAX_KEPT:
                 self._known[raw] = headers
-        return Frame(headers, frame[payload : -_CRC.size])
+        return headers, frame[payload : -_CRC.size]
 
 
 def _parse_headers(raw: bytes) -> Mapping[str, str]:

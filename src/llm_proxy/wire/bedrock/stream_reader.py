@@ -1,22 +1,24 @@
 """Reads streamed answers of Converse."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from llm_proxy.types import Chunk, ThinkingDelta, ToolCallDelta
 from llm_proxy.wire.bedrock.answers import HOSTED
 from llm_proxy.wire.bedrock.errors import error_detail, read_exception
-from llm_proxy.wire.bedrock.eventstream import Frame, FrameDecoder
+from llm_proxy.wire.bedrock.eventstream import FrameDecoder
 from llm_proxy.wire.bedrock.finish import read_finish
 from llm_proxy.wire.bedrock.usage import read_usage
 from llm_proxy.wire.dialect import UpstreamFaultError, WireError
 from llm_proxy.wire.reading import read_object
+from llm_proxy.wire.stream import Stream
 
 
-class ConverseStreamReader:
+class ConverseStreamReader(Stream[Chunk]):
     """Turns the bytes of one streamed answer into chunks."""
 
     def __init__(self) -> None:
-        self.done = False
+        super().__init__()
         self._frames = FrameDecoder()
         self._finished = False
         self._calls: dict[int, _Call | None] = {}
@@ -29,39 +31,17 @@ class ConverseStreamReader:
             "metadata": self._read_metadata,
         }
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes.
-
-        Args:
-            data: Bytes of the event stream, cut anywhere.
-
-        Returns:
-            What they said, oldest first.
-
-        Raises:
-            UpstreamFaultError: Bedrock or the model failed.
-            WireError: A frame is damaged, too large, or not JSON.
-        """
-        chunks: list[Chunk] = []
-        for frame in self._frames.feed(data):
-            read = self._readers.get(_event_type(frame))
+    def _read(self, data: bytes, pieces: list[Chunk]) -> None:
+        for headers, payload in self._frames.feed(data):
+            read = self._readers.get(_event_type(headers, payload))
             if read is not None:
-                chunk = read(read_object(frame.payload))
+                chunk = read(read_object(payload))
                 if chunk is not None:
-                    chunks.append(chunk)
-            if self.done:
-                break
-        return chunks
+                    pieces.append(chunk)
+                if self.done:
+                    break
 
-    def close(self) -> list[Chunk]:
-        """Take the end of the bytes.
-
-        Returns:
-            Nothing.
-
-        Raises:
-            WireError: No stop reason has come.
-        """
+    def _end(self) -> list[Chunk]:
         if not self._finished:
             raise WireError("the stream ended without a stop reason")
         return []
@@ -129,12 +109,11 @@ class _Call:
         self.has_arguments = False
 
 
-def _event_type(frame: Frame) -> str:
+def _event_type(headers: Mapping[str, str], payload: bytes) -> str:
     """Say what an event is; raises what it reports if it is an exception."""
-    headers = frame.headers
     kind = headers.get(":message-type", "event")
     if kind == "exception":
-        raise read_exception(headers.get(":exception-type", ""), frame.payload)
+        raise read_exception(headers.get(":exception-type", ""), payload)
     if kind == "error":
         message = {"message": headers.get(":error-message", "")}
         raise UpstreamFaultError(error_detail(headers.get(":error-code"), message))

@@ -7,8 +7,6 @@ from hashlib import sha256
 from itertools import chain
 from typing import Any
 
-import orjson
-
 from llm_proxy.errors import UnsupportedFeatureError
 from llm_proxy.types import (
     Media,
@@ -22,7 +20,7 @@ from llm_proxy.types import (
 )
 from llm_proxy.wire.bedrock.caching import CachePoints
 from llm_proxy.wire.bedrock.media import MediaWriter
-from llm_proxy.wire.free_text import write_free_text
+from llm_proxy.wire.free_text import write_arguments
 
 Block = dict[str, Any]
 
@@ -207,25 +205,12 @@ def _write_thinking(thinking: Thinking) -> Block | None:
 
 
 def _write_call(call: ToolCall) -> Block:
-    arguments = write_free_text(call.arguments) if call.custom else call.arguments
     block = {
         "toolUseId": write_id(call.id),
         "name": call.name,
-        "input": _write_arguments(arguments),
+        "input": write_arguments(call.arguments, custom=call.custom),
     }
     return {"toolUse": block}
-
-
-def _write_arguments(arguments: str) -> object:
-    """Take an object over as it is; JSON that the model got wrong is lost no more."""
-    if not arguments.strip():
-        return {}
-    try:
-        if isinstance(orjson.loads(arguments), dict):
-            return orjson.Fragment(arguments)
-    except orjson.JSONDecodeError:
-        pass
-    return {"input": arguments}
 
 
 def _stands_behind_results(part: list[Block]) -> bool:

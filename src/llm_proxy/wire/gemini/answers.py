@@ -78,9 +78,15 @@ def read_answer(body: bytes) -> ChatResponse:
 
 
 class AnswerReader:
-    """Turns the JSON objects of one answer into chunks."""
+    """Turns the JSON objects of one answer into chunks.
+
+    Attributes:
+        ended: Whether no object can add to the answer, because it was cut off. ``STOP``
+            does not say so: there are models that say it in every piece.
+    """
 
     def __init__(self) -> None:
+        self.ended = False
         self._begun = False
         self._finish_reason: FinishReason | None = None
         self._usage: object = None
@@ -116,6 +122,7 @@ class AnswerReader:
             feedback = answer.get("promptFeedback")
             if isinstance(feedback, dict) and feedback.get("blockReason"):
                 self._finish_reason = "content_filter"
+                self.ended = True
         return chunks
 
     def finish(self) -> Chunk:
@@ -164,6 +171,7 @@ class AnswerReader:
             if reason in _FAILURES:
                 raise WireError(f"the answer has failed: {reason}")
             self._finish_reason = _FINISH_REASONS.get(reason, "stop")
+            self.ended = self._finish_reason != "stop"
 
     def _read_part(self, part: dict[str, Any], chunks: list[Chunk]) -> None:
         text = part.get("text")

@@ -5,14 +5,13 @@ Source: the Gemini API reference, "models.streamGenerateContent".
 
 import re
 
-import orjson
-
 from llm_proxy.types import Chunk
-from llm_proxy.wire.dialect import UpstreamFaultError, WireError
+from llm_proxy.wire.dialect import UpstreamFaultError
 from llm_proxy.wire.error_detail import read_error
 from llm_proxy.wire.gemini.answers import AnswerReader
-from llm_proxy.wire.reading import is_lost_content
+from llm_proxy.wire.reading import read_event
 from llm_proxy.wire.sse import SSEDecoder
+from llm_proxy.wire.stream import Stream
 
 _CONTENT_MARKS = (b'"candidates"', b'"content"', b'"parts"')
 _EVENT_ENDS = (b"\r\n\r\n", b"\n\n")
@@ -21,68 +20,42 @@ _MAX_TAIL_BYTES = 64 * 1024
 _BARE_ERROR = re.compile(rb'^\[?\s*\{\s*"error"', re.MULTILINE)
 
 
-class GeminiStreamDecoder:
+class GeminiStreamDecoder(Stream[Chunk]):
     """Turns the bytes of one streamed answer into chunks.
 
-    There is no last event: the answer is whole when the bytes end and a finish reason
-    has come.
+    ``STOP`` may stand in any event, and the answer is whole when the bytes end behind
+    it. Any other reason is the last word.
     """
 
     def __init__(self) -> None:
-        self.done = False
+        super().__init__()
         self._events = SSEDecoder()
-        self._reader = AnswerReader()
+        self._answer = AnswerReader()
         self._tail = bytearray()
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes.
-
-        Args:
-            data: Bytes of the event stream, cut anywhere.
-
-        Returns:
-            What they said, oldest first.
-
-        Raises:
-            UpstreamFaultError: An event carries an error.
-            WireError: An event is damaged or too large, or says that the answer failed.
-        """
-        chunks: list[Chunk] = []
+    def _read(self, data: bytes, pieces: list[Chunk]) -> None:
         events = self._events.feed(data)
         for _, payload in events:
-            self._read_event(payload, chunks)
+            self._hear(read_event(payload, _CONTENT_MARKS), pieces)
+            if self._answer.ended:
+                self.done = True
+                return
         if events and data.endswith(_EVENT_ENDS) and b'"error"' not in data:
             self._tail.clear()
         else:
             # It may be the beginning of an error that is no event.
             self._tail += data[: _MAX_TAIL_BYTES - len(self._tail)]
-        return chunks
 
-    def close(self) -> list[Chunk]:
-        """Take the end of the bytes.
-
-        Returns:
-            The finish reason and the usage.
-
-        Raises:
-            UpstreamFaultError: An error stands there that is no event.
-            WireError: No finish reason has come.
-        """
-        error = _BARE_ERROR.search(self._tail)
+    def _end(self) -> list[Chunk]:
+        error = None if self.done else _BARE_ERROR.search(self._tail)
         if error is not None:
             raise UpstreamFaultError(read_error(bytes(self._tail[error.start() :])))
-        return [self._reader.finish()]
+        return [self._answer.finish()]
 
-    def _read_event(self, payload: bytes, chunks: list[Chunk]) -> None:
-        try:
-            event = orjson.loads(payload)
-        except orjson.JSONDecodeError as error:
-            if is_lost_content(payload, _CONTENT_MARKS):
-                raise WireError("an event is not JSON") from error
-            return
+    def _hear(self, event: object, pieces: list[Chunk]) -> None:
         if isinstance(event, dict):
-            chunks += self._reader.read(event)
+            pieces += self._answer.read(event)
         elif isinstance(event, list):
-            for answer in event:
-                if isinstance(answer, dict):
-                    chunks += self._reader.read(answer)
+            for each in event:
+                if isinstance(each, dict) and not self._answer.ended:
+                    pieces += self._answer.read(each)

@@ -1,9 +1,7 @@
 """Writes the turns of a conversation for the Gemini API."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import orjson
 
 from llm_proxy.errors import InvalidInputError, UnsupportedFeatureError
 from llm_proxy.types import (
@@ -16,6 +14,7 @@ from llm_proxy.types import (
     ToolResult,
     join_text,
 )
+from llm_proxy.wire.free_text import write_arguments
 from llm_proxy.wire.gemini.models import is_gemini_3
 from llm_proxy.wire.gemini.signatures import NO_SIGNATURE, open_signature
 
@@ -215,21 +214,9 @@ def _write_thinking(thinking: Thinking) -> dict[str, Any] | None:
 
 
 def _write_call(call: ToolCall) -> dict[str, Any]:
-    args = {"input": call.arguments} if call.custom else _read_arguments(call.arguments)
+    args = write_arguments(call.arguments, custom=call.custom)
     part = {"functionCall": {"id": call.id, "name": call.name, "args": args}}
     return part | {"thoughtSignature": call.signature} if call.signature else part
-
-
-def _read_arguments(arguments: str) -> orjson.Fragment | Mapping[str, str]:
-    """Take arguments over as they are; what a model got wrong becomes one text."""
-    if not arguments.strip():
-        return {}
-    try:
-        if isinstance(orjson.loads(arguments), dict):
-            return orjson.Fragment(arguments)
-    except orjson.JSONDecodeError:
-        pass
-    return {"input": arguments}
 
 
 def _sign_calls(contents: Sequence[dict[str, Any]]) -> None:

@@ -14,14 +14,21 @@ from llm_proxy.wire.openai_chat.relay import has_content_in
 from llm_proxy.wire.openai_chat.stream_reader import read_event
 from llm_proxy.wire.openai_chat.stream_writer import DONE, wants_usage
 from llm_proxy.wire.openai_chat.usage import read_usage
-from llm_proxy.wire.reading import check_utf8
-from llm_proxy.wire.sse import MAX_EVENT_BYTES, EventTooLargeError, SSEDecoder
+from llm_proxy.wire.reading import is_utf8
+from llm_proxy.wire.sse import (
+    MAX_EVENT_BYTES,
+    EventTooLargeError,
+    SSEDecoder,
+    split_events,
+)
+from llm_proxy.wire.stream import Stream
 
 _UNFINISHED = b'"finish_reason":null'
 _NO_USAGE = b',"usage":null'
+_END = b"}\n\n"
 
 
-class ChatPassageReader:
+class ChatPassageReader(Stream[Passage]):
     """Looks at the bytes of one streamed chat completion while they pass through.
 
     Args:
@@ -30,7 +37,7 @@ class ChatPassageReader:
     """
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
-        self.done = False
+        super().__init__()
         self._hides_usage = not wants_usage(fields)
         self._is_single = fields.get("n") in (None, 1)
         self._tail = bytearray()
@@ -38,47 +45,22 @@ class ChatPassageReader:
         self._finishes: dict[int, bool] = {}
         self._called = False
 
-    def feed(self, data: bytes) -> list[Passage]:
-        """Take the next bytes.
-
-        Args:
-            data: Bytes of the event stream, cut anywhere.
-
-        Returns:
-            Whole events; a part of one is held back.
-
-        Raises:
-            UpstreamFaultError: An event carries an error.
-            WireError: An event is lost or too large, or ``[DONE]`` came too early.
-        """
-        if (
-            self._skims
-            and not self._tail
-            and data.endswith(b"\n\n")
-            and _is_plain(data)
-        ):
-            check_utf8(data)
-            return [Passage(self._without_usage(data), True)]
-        block = b"" if self.done else self._complete(data)
-        if not block:
-            return []
-        check_utf8(block)
-        passages: list[Passage] = []
-        for event in block[:-2].split(b"\n\n"):
-            passages.append(self._look(event + b"\n\n"))
+    def _read(self, data: bytes, pieces: list[Passage]) -> None:
+        is_json = not self._tail and data.endswith(_END)
+        if not is_json:
+            data = self._complete(data)
+            if not data:
+                return
+            is_json = data.endswith(_END)
+        if is_json and self._skims and _is_plain(data) and is_utf8(data):
+            pieces.append(Passage(self._without_usage(data), True))
+            return
+        for event in split_events(data):
+            pieces.append(self._look(event))
             if self.done:
                 break
-        return passages
 
-    def close(self) -> list[Passage]:
-        """Take the end of the bytes.
-
-        Returns:
-            ``[DONE]``, if the upstream left it out.
-
-        Raises:
-            WireError: No finish reason has come.
-        """
+    def _end(self) -> list[Passage]:
         self._check_finished()
         return [] if self.done else [Passage(DONE)]
 
@@ -102,7 +84,7 @@ class ChatPassageReader:
         return b""
 
     def _look(self, raw: bytes) -> Passage:
-        if self._skims and _is_plain(raw):
+        if self._skims and raw.endswith(_END) and _is_plain(raw):
             return Passage(self._without_usage(raw), True)
         name, payload = _name_and_data(raw)
         if payload == b"[DONE]":
@@ -115,9 +97,9 @@ class ChatPassageReader:
             # Readers of events break at data that is no JSON, and some at none at all,
             # but all of them know comments.
             return Passage(raw if raw.startswith(b":") and not payload else b"")
-        return self._read(raw, event)
+        return self._hear(raw, event)
 
-    def _read(self, raw: bytes, event: dict[str, Any]) -> Passage:
+    def _hear(self, raw: bytes, event: dict[str, Any]) -> Passage:
         choices = event.get("choices")
         if not isinstance(choices, list):
             choices = []
@@ -173,8 +155,8 @@ def _is_plain(block: bytes) -> bool:
         return False
     lines = block.count(b"\n")
     if lines == 2:
-        return block.endswith(b"}\n\n") and block.rfind(_UNFINISHED) >= 0
-    return 2 * block.count(b"}\n\n") == 2 * block.count(_UNFINISHED) == lines
+        return block.rfind(_UNFINISHED) >= 0
+    return 2 * block.count(_END) == 2 * block.count(_UNFINISHED) == lines
 
 
 def _name_and_data(raw: bytes) -> tuple[bytes, bytes]:

@@ -7,7 +7,7 @@ import re
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from llm_proxy.types import ChatRequest, Reasoning, ResponseFormat
+from llm_proxy.types import ChatRequest, Reasoning, ResponseFormat, ToolResult
 from llm_proxy.wire.json_schema import is_strict_schema, loses_strictness
 from llm_proxy.wire.openai_chat.message_writer import Words, write_messages
 from llm_proxy.wire.openai_chat.tools import write_tool, write_tool_choice
@@ -70,7 +70,7 @@ def write_request(
     for name, written in knobs.items():
         if name not in lacks:
             body.update(written)
-    if not words.cache and _has_cache_marks(request):
+    if not words.cache and has_cache_marks(request):
         dropped.append("cache")
     if loses_strictness(request):
         dropped.append("strict")
@@ -109,9 +109,10 @@ def _write_knobs(
         }
     if request.user:
         knobs["user"] = {"user": shorten_user(request.user)}
-    effort = _effort(request.reasoning)
-    if effort:
-        knobs["reasoning"] = {"reasoning_effort": effort}
+    if request.reasoning is not None:
+        effort = write_effort(request.reasoning)
+        if effort:
+            knobs["reasoning"] = {"reasoning_effort": effort}
     return knobs
 
 
@@ -143,13 +144,37 @@ def shorten_user(user: str) -> str:
     return sha256(user.encode()).hexdigest()
 
 
-def _effort(reasoning: Reasoning | None) -> str:
-    if reasoning is None:
-        return ""
+def write_effort(reasoning: Reasoning) -> str:
+    """Write how much a model should think, in OpenAI's words.
+
+    Args:
+        reasoning: An effort, or a budget that stands for one.
+
+    Returns:
+        The effort; empty if it is left to the provider.
+    """
     budget = reasoning.budget_tokens
     if reasoning.effort or budget is None:
         return _EFFORTS.get(reasoning.effort, reasoning.effort)
     return next((name for most, name in _EFFORT_OF_BUDGET if budget <= most), "high")
+
+
+def has_cache_marks(request: ChatRequest) -> bool:
+    """Find out whether a request says what the provider should keep.
+
+    Args:
+        request: What to ask.
+
+    Returns:
+        Whether there is a mark on a tool, on a part, or inside of a tool's result.
+    """
+    parts = [part for turn in request.messages for part in turn.content]
+    results = [part for part in parts if isinstance(part, ToolResult)]
+    inner = [part for result in results for part in result.content]
+    return any(
+        getattr(holder, "cache", None) is not None
+        for holder in (*request.tools, *parts, *inner)
+    )
 
 
 def _write_format(form: ResponseFormat) -> dict[str, Any]:
@@ -160,11 +185,3 @@ def _write_format(form: ResponseFormat) -> dict[str, Any]:
         inner["description"] = form.description
     inner["strict"] = form.strict is not False and is_strict_schema(form.schema)
     return {"type": "json_schema", "json_schema": inner}
-
-
-def _has_cache_marks(request: ChatRequest) -> bool:
-    parts = [part for turn in request.messages for part in turn.content]
-    return any(
-        getattr(holder, "cache", None) is not None
-        for holder in (*request.tools, *parts)
-    )

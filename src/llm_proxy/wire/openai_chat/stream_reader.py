@@ -20,6 +20,7 @@ from llm_proxy.wire.openai_chat.call_reader import CallReader, read_entries
 from llm_proxy.wire.openai_chat.usage import read_usage
 from llm_proxy.wire.reading import is_lost_content, read_text
 from llm_proxy.wire.sse import SSEDecoder
+from llm_proxy.wire.stream import Stream
 
 # An event with one of these that does not parse was part of the answer.
 _CONTENT_MARKS = (b'"choices"', b'"delta"')
@@ -58,49 +59,27 @@ def read_event(name: bytes, payload: bytes) -> dict[str, Any] | None:
     return event
 
 
-class ChatStreamReader:
+class ChatStreamReader(Stream[Chunk]):
     """Turns the bytes of one streamed chat completion into chunks."""
 
     def __init__(self) -> None:
-        self.done = False
+        super().__init__()
         self._events = SSEDecoder()
         self._finished = False
         self._refused = False
         self._has_model = False
         self._calls = CallReader()
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes.
-
-        Args:
-            data: Bytes of the event stream, cut anywhere.
-
-        Returns:
-            What they said, oldest first.
-
-        Raises:
-            UpstreamFaultError: An event carries an error.
-            WireError: A chunk cannot be read, or is too large.
-        """
-        chunks: list[Chunk] = []
+    def _read(self, data: bytes, pieces: list[Chunk]) -> None:
         for name, payload in self._events.feed(data):
             if payload == b"[DONE]":
                 self.done = True
                 break
             event = read_event(name, payload)
             if event is not None:
-                self._read_chunk(event, chunks)
-        return chunks
+                self._read_chunk(event, pieces)
 
-    def close(self) -> list[Chunk]:
-        """Check, at the end of the bytes, that the answer is whole.
-
-        Returns:
-            Nothing: there is nothing to make up for.
-
-        Raises:
-            WireError: No finish reason has come.
-        """
+    def _end(self) -> list[Chunk]:
         if not self._finished:
             raise WireError("the stream ended without a finish reason")
         return []

@@ -14,11 +14,29 @@ from llm_proxy.wire.surface import Asked, ErrorAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAIChatSurface:
+class OpenAISurface:
+    """What all of OpenAI's APIs say alike; a part of `Surface`.
+
+    Attributes:
+        keepalive: What a stream says while there is nothing to say.
+    """
+
+    keepalive: ClassVar[bytes] = b": keep-alive\n\n"
+
+    def encode_error(self, error: APIError, request_id: str) -> ErrorAnswer:
+        """Write an error."""
+        return encode_error(error, request_id)
+
+    def error_event(self, error: APIError, request_id: str) -> bytes:
+        """Write the error that ends a stream."""
+        return error_event(error, request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIChatSurface(OpenAISurface):
     """The dialect as callers know it; the methods do what `Surface` says."""
 
     name: ClassVar[str] = "openai_chat"
-    keepalive: ClassVar[bytes] = b": keep-alive\n\n"
 
     def check_request(self, fields: Mapping[str, Any]) -> None:
         """Refuse what no upstream could answer, with `InvalidInputError`."""
@@ -35,11 +53,3 @@ class OpenAIChatSurface:
     def stream_encoder(self, asked: Asked) -> ChatStreamWriter:
         """Make the encoder of one stream."""
         return ChatStreamWriter(asked)
-
-    def encode_error(self, error: APIError, request_id: str) -> ErrorAnswer:
-        """Write an error."""
-        return encode_error(error, request_id)
-
-    def error_event(self, error: APIError, request_id: str) -> bytes:
-        """Write the error that ends a stream."""
-        return error_event(error, request_id)

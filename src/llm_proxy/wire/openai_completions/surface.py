@@ -4,21 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from llm_proxy.errors import APIError
 from llm_proxy.types import ChatRequest, ChatResponse
-from llm_proxy.wire.openai_chat.errors import encode_error, error_event
+from llm_proxy.wire.openai_chat.surface import OpenAISurface
 from llm_proxy.wire.openai_completions.answer_writer import write_response
 from llm_proxy.wire.openai_completions.request_reader import check_request, read_request
 from llm_proxy.wire.openai_completions.stream_writer import CompletionStreamWriter
-from llm_proxy.wire.surface import Asked, ErrorAnswer
+from llm_proxy.wire.surface import Asked
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAICompletionsSurface:
+class OpenAICompletionsSurface(OpenAISurface):
     """The dialect as callers know it; the methods do what `Surface` says."""
 
     name: ClassVar[str] = "openai_completions"
-    keepalive: ClassVar[bytes] = b": keep-alive\n\n"
 
     def check_request(self, fields: Mapping[str, Any]) -> None:
         """Refuse what no upstream could answer, with `InvalidInputError`."""
@@ -35,11 +33,3 @@ class OpenAICompletionsSurface:
     def stream_encoder(self, asked: Asked) -> CompletionStreamWriter:
         """Make the encoder of one stream."""
         return CompletionStreamWriter(asked)
-
-    def encode_error(self, error: APIError, request_id: str) -> ErrorAnswer:
-        """Write an error."""
-        return encode_error(error, request_id)
-
-    def error_event(self, error: APIError, request_id: str) -> bytes:
-        """Write the error that ends a stream."""
-        return error_event(error, request_id)

@@ -7,16 +7,16 @@ from llm_proxy.wire.dialect import Passage, WireError
 from llm_proxy.wire.openai_responses.answer_reader import read_whole
 from llm_proxy.wire.openai_responses.output_reader import OutputReader
 from llm_proxy.wire.openai_responses.stream_reader import (
+    CONTENT_MARKS,
     MAX_EVENT_BYTES,
     ended_response_of,
     raise_fault,
-    read_event,
     response_of,
 )
-from llm_proxy.wire.reading import check_utf8
-from llm_proxy.wire.sse import EventTooLargeError, SSEDecoder
+from llm_proxy.wire.reading import is_utf8, read_event
+from llm_proxy.wire.sse import SSEDecoder, WholeEvents, split_events
+from llm_proxy.wire.stream import Stream
 
-_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _CONTENT = (".delta", ".done")
 
 
@@ -48,84 +48,46 @@ def _observe_end(data: bytes, response: dict[str, Any]) -> Passage:
     return Passage(data, True, finish_reason, end.usage, end.model)
 
 
-class ResponsesPassageReader:
-    """Looks at the bytes of one streamed response while they pass through.
-
-    Attributes:
-        done: Whether the response has ended.
-    """
+class ResponsesPassageReader(Stream[Passage]):
+    """Looks at the bytes of one streamed response while they pass through."""
 
     def __init__(self) -> None:
-        self.done = False
-        self._tail = bytearray()
+        super().__init__()
+        self._whole = WholeEvents(MAX_EVENT_BYTES)
         self._has_content = False
         self._events = SSEDecoder(MAX_EVENT_BYTES)
 
-    def feed(self, data: bytes) -> list[Passage]:
-        """Take the next bytes.
-
-        Args:
-            data: Bytes of the event stream, cut anywhere.
-
-        Returns:
-            The events that they complete.
-
-        Raises:
-            UpstreamFaultError: An event carries an error.
-            WireError: An event is damaged, or too large.
-        """
-        events = self._complete(data)
+    def _read(self, data: bytes, pieces: list[Passage]) -> None:
+        events = self._whole.feed(data)
         if not events:
-            return []
-        check_utf8(events)
-        if self._has_content and _is_plain(events):
-            return [Passage(events, True)]
-        return [self._look_into(events)]
+            return
+        if self._has_content and _is_plain(events) and is_utf8(events):
+            pieces.append(Passage(events, True))
+            return
+        for event in split_events(events):
+            pieces.append(self._look(event))
+            if self.done:
+                break
 
-    def close(self) -> list[Passage]:
-        """Take the end of the bytes.
-
-        Returns:
-            An event that was not ended by an empty line.
-
-        Raises:
-            WireError: No event has ended the response.
-        """
-        passages = self.feed(b"\n\n") if self._tail else []
+    def _end(self) -> list[Passage]:
+        passages: list[Passage] = []
+        if not self.done:
+            # The last event may not be ended by an empty line.
+            self._read(self._whole.close(), passages)
         if not self.done:
             raise WireError("the stream ended before the response did")
         return passages
 
-    def _complete(self, data: bytes) -> bytes:
-        """Give the whole events and keep back the one that is not."""
-        if not self._tail and data.endswith(b"\n\n"):
-            return data
-        tail = self._tail
-        searched = max(0, len(tail) - 3)
-        tail += data
-        ends = [
-            start + len(end)
-            for end in _ENDS
-            if (start := tail.rfind(end, searched)) >= 0
-        ]
-        if not ends:
-            if len(tail) > MAX_EVENT_BYTES:
-                raise EventTooLargeError("an event is too large")
-            return b""
-        events = bytes(tail[: max(ends)])
-        del tail[: max(ends)]
-        return events
-
-    def _look_into(self, events: bytes) -> Passage:
-        passage = Passage(events)
-        for _, payload in self._events.feed(events):
-            event = read_event(payload)
-            if event is not None:
-                passage = self._read(passage, event)
+    def _look(self, raw: bytes) -> Passage:
+        passage = Passage(raw)
+        for _, payload in self._events.feed(raw):
+            event = read_event(payload, CONTENT_MARKS)
+            if isinstance(event, dict):
+                passage = self._hear(event, passage)
         self._has_content = self._has_content or passage.has_content
         return passage
 
-    def _read(self, passage: Passage, event: dict[str, Any]) -> Passage:
+    def _hear(self, event: dict[str, Any], passage: Passage) -> Passage:
         match event.get("type"):
             case "response.created":
                 model = response_of(event).get("model")

@@ -1,21 +1,17 @@
 """Writes requests to an upstream."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from llm_proxy.types import (
-    ChatRequest,
-    Message,
-    Reasoning,
-    ResponseFormat,
-    Thinking,
-    ToolResult,
-)
+from llm_proxy.types import ChatRequest, Reasoning, ResponseFormat
 from llm_proxy.wire.dialect import Encoded
 from llm_proxy.wire.json_schema import is_strict_schema, loses_strictness
-from llm_proxy.wire.openai_chat.request_writer import shorten_user
+from llm_proxy.wire.openai_chat.request_writer import (
+    has_cache_marks,
+    shorten_user,
+    write_effort,
+)
 from llm_proxy.wire.openai_responses.request_reader import LOGPROBS
 from llm_proxy.wire.openai_responses.tools import write_tool_choice, write_tools
 from llm_proxy.wire.openai_responses.turn_writer import split_instructions, write_items
@@ -29,8 +25,6 @@ _NO_SUCH_KNOBS = (
     "logit_bias",
 )
 _SAME_NAME = ("parallel_tool_calls", "temperature", "top_p")
-# The effort that stands for a budget: the first whose figure is not below it.
-_EFFORTS: Mapping[str, int] = {"low": 2048, "medium": 8192}
 
 
 def write_request(model: str, request: ChatRequest, stream: bool) -> Encoded:
@@ -112,14 +106,8 @@ def _write_text(form: ResponseFormat | None, verbosity: str) -> dict[str, Any]:
 
 
 def _write_reasoning(reasoning: Reasoning) -> dict[str, str]:
-    written = {}
-    if reasoning.effort:
-        # Anthropic has one more.
-        written["effort"] = "xhigh" if reasoning.effort == "max" else reasoning.effort
-    elif reasoning.budget_tokens is not None:
-        budget = reasoning.budget_tokens
-        efforts = [name for name, most in _EFFORTS.items() if budget <= most]
-        written["effort"] = efforts[0] if efforts else "high"
+    effort = write_effort(reasoning)
+    written = {"effort": effort} if effort else {}
     if reasoning.visible:
         written["summary"] = "auto"
     return written
@@ -129,27 +117,10 @@ def _find_dropped(request: ChatRequest) -> tuple[str, ...]:
     dropped = [
         name for name in _NO_SUCH_KNOBS if getattr(request, name) not in (None, ())
     ]
-    if _has_cache_marks(request):
+    if has_cache_marks(request):
         dropped.append("cache")
     if any(message.name for message in request.messages):
         dropped.append("name")
     if loses_strictness(request):
         dropped.append("strict")
     return tuple(dropped)
-
-
-def _has_cache_marks(request: ChatRequest) -> bool:
-    return any(tool.cache for tool in request.tools) or any(
-        _is_marked(message) for message in request.messages
-    )
-
-
-def _is_marked(message: Message) -> bool:
-    for part in message.content:
-        if isinstance(part, Thinking):
-            continue
-        if part.cache:
-            return True
-        if isinstance(part, ToolResult) and any(one.cache for one in part.content):
-            return True
-    return False

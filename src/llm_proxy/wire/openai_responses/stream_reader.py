@@ -6,42 +6,19 @@ Source: the OpenAI API reference, "Streaming events" of the Responses API.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from llm_proxy.types import Chunk
 from llm_proxy.wire.dialect import UpstreamFaultError, WireError
 from llm_proxy.wire.openai_responses.errors import event_detail, failure_detail
 from llm_proxy.wire.openai_responses.output_reader import Kind, OutputReader, Place
-from llm_proxy.wire.reading import is_lost_content
+from llm_proxy.wire.reading import read_event
 from llm_proxy.wire.sse import SSEDecoder
+from llm_proxy.wire.stream import Stream
 
 # The last event repeats the whole answer, and what it was asked with.
 MAX_EVENT_BYTES = 16 << 20
-_CONTENT_MARKS = (b'"delta"', b'"item"', b'"part"', b'"text"', b'"response"')
+CONTENT_MARKS = (b'"delta"', b'"item"', b'"part"', b'"text"', b'"response"')
 
 Event = Mapping[str, Any]
-
-
-def read_event(payload: bytes) -> dict[str, Any] | None:
-    """Parse the data of one event.
-
-    Args:
-        payload: The data.
-
-    Returns:
-        The event; None if it is no object, as heartbeats are, or a line that has been
-        damaged and held nothing of the answer.
-
-    Raises:
-        WireError: It held a piece of the answer and cannot be read.
-    """
-    try:
-        event = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        if is_lost_content(payload, _CONTENT_MARKS):
-            raise WireError("an event is not JSON") from error
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def raise_fault(event: Event) -> None:
@@ -85,46 +62,27 @@ def ended_response_of(event: Event) -> dict[str, Any]:
     return {**response_of(event), "status": status}
 
 
-class ResponsesStreamReader:
+class ResponsesStreamReader(Stream[Chunk]):
     """Turns the bytes of one streamed response into chunks."""
 
     def __init__(self) -> None:
-        self.done = False
+        super().__init__()
         self._events = SSEDecoder(MAX_EVENT_BYTES)
         self._output = OutputReader()
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes.
-
-        Args:
-            data: Bytes of the event stream, cut anywhere.
-
-        Returns:
-            What they said, oldest first.
-
-        Raises:
-            UpstreamFaultError: An event carries an error.
-            WireError: An event is damaged, or too large.
-        """
-        chunks: list[Chunk] = []
+    def _read(self, data: bytes, pieces: list[Chunk]) -> None:
         for _, payload in self._events.feed(data):
-            if self.done:
-                break
-            event = read_event(payload)
-            if event is not None:
-                self._hear(event, chunks)
-        return chunks
+            event = read_event(payload, CONTENT_MARKS)
+            if isinstance(event, dict):
+                self._hear(event, pieces)
+                if self.done:
+                    break
 
-    def close(self) -> list[Chunk]:
-        """Check, at the end of the bytes, that the answer is whole.
-
-        Returns:
-            What an event said that was not ended by an empty line.
-
-        Raises:
-            WireError: No event has ended the answer.
-        """
-        chunks = [] if self.done else self.feed(b"\n\n")
+    def _end(self) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        if not self.done:
+            # The last event may not be ended by an empty line.
+            self._read(b"\n\n", chunks)
         if not self.done:
             raise WireError("the stream ended before the response did")
         return chunks

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from llm_proxy.errors import APIError
 from llm_proxy.types import ChatRequest, ChatResponse
+from llm_proxy.wire.openai_chat.surface import OpenAISurface
 from llm_proxy.wire.openai_responses.errors import encode_error, error_event
 from llm_proxy.wire.openai_responses.request_reader import check_request, read_request
 from llm_proxy.wire.openai_responses.response_writer import encode_response
@@ -14,16 +15,14 @@ from llm_proxy.wire.surface import Asked, ErrorAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAIResponsesSurface:
+class OpenAIResponsesSurface(OpenAISurface):
     """The dialect as callers speak it; a `Surface`.
 
     Attributes:
         name: What the format is called.
-        keepalive: What a stream says while there is nothing to say.
     """
 
     name: ClassVar[str] = "openai_responses"
-    keepalive: ClassVar[bytes] = b": keep-alive\n\n"
 
     def check_request(self, fields: Mapping[str, Any]) -> None:
         """Refuse what no upstream could answer, with `InvalidInputError`."""

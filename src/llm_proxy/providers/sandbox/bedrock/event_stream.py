@@ -3,7 +3,7 @@
 Source: the Smithy specification, "Amazon Event Stream".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import Struct
 from zlib import crc32
 
@@ -70,6 +70,9 @@ class EventStream:
     broken_event = write_frame({":event-type": "broken"}, b"{}")[: -_CRC.size] + bytes(
         _CRC.size
     )
+    idle_event = write_frame(
+        {":event-type": "heartbeat", ":message-type": "event"}, b"{}"
+    )
 
     def make_noise(self, event: bytes) -> Sequence[bytes]:
         """Send an event of an unknown type, with headers of every type."""
@@ -82,7 +85,18 @@ class EventStream:
         self, event: bytes, mark: bytes, filling: Sequence[bytes]
     ) -> Iterable[bytes]:
         """Replace the mark, and make lengths and checksums right again."""
-        _, headers_size = _PRELUDE.unpack_from(event)
-        payload = _BEFORE_HEADERS + headers_size
-        before, _, after = event[payload : -_CRC.size].partition(mark)
-        return _frame(event[_BEFORE_HEADERS:payload], [before, *filling, after])
+        headers, payload = _parts(event)
+        before, _, after = payload.partition(mark)
+        return _frame(headers, [before, *filling, after])
+
+    def rewrite(self, event: bytes, change: Callable[[bytes], bytes]) -> bytes:
+        """Change the payload, and make lengths and checksums right again."""
+        headers, payload = _parts(event)
+        return b"".join(_frame(headers, [change(payload)]))
+
+
+def _parts(event: bytes) -> tuple[bytes, bytes]:
+    """Take a frame apart into its headers and its payload."""
+    _, headers_size = _PRELUDE.unpack_from(event)
+    payload = _BEFORE_HEADERS + headers_size
+    return event[_BEFORE_HEADERS:payload], event[payload : -_CRC.size]

@@ -1,0 +1,1 @@
+"""`python -m bench soak`: a long mixed run with faults and hang-ups."""

@@ -1,0 +1,124 @@
+"""From a request to a call: where it may go, by its caller's wishes."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+from fastapi import Request
+
+from llm_proxy.errors import InvalidInputError
+from llm_proxy.exchange import Call
+from llm_proxy.routing import Catalog, Route, StreamRecovery, Trace, Traces, session_of
+from llm_proxy.settings import Settings
+from llm_proxy.types import Principal
+
+_MOST_FALLBACKS = 8
+
+
+def new_call(
+    request: Request,
+    principal: Principal,
+    feature: str,
+    route: Route,
+    fields: Mapping[str, Any],
+) -> Call:
+    """Make the call that a request asks for.
+
+    Callers may say in headers how they want to be served: ``x-llm-proxy-fallbacks``,
+    ``x-llm-proxy-stream-recovery``, ``x-request-timeout`` and ``x-session-id``; the
+    SDKs of OpenAI and Anthropic tell their own time-out in ``x-stainless-timeout`` and
+    ``x-stainless-read-timeout``.
+
+    Args:
+        request: Its headers are read.
+        principal: Who asks.
+        feature: Which part of the product is used.
+        route: Where calls for the model go.
+        fields: The body's JSON.
+
+    Returns:
+        The call.
+
+    Raises:
+        InvalidInputError: A wish cannot be understood.
+        UnknownModelError: A fallback's name leads nowhere.
+    """
+    session = ""
+    for name, value in request.scope["headers"]:
+        if (wish := _WISHES.get(name)) is not None:
+            route = wish(route, value.decode("latin-1"), request)
+        elif name == b"x-session-id":
+            session = value.decode("latin-1")
+    if route.affinity is not None:
+        digest = session_of(route.affinity, principal.name, fields, session)
+        route = replace(route, session=digest)
+    state = request.scope["state"]
+    trace = Trace(state["request_id"], principal.name, str(fields.get("model") or ""))
+    trace.note = route.reason
+    state["trace"] = trace
+    traces: Traces = request.app.state.traces
+    traces.keep(trace)
+    return Call(principal, feature, route, trace)
+
+
+def _with_fallbacks(route: Route, value: str, request: Request) -> Route:
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if len(names) > _MOST_FALLBACKS:
+        raise _wrong("x-llm-proxy-fallbacks", f"at most {_MOST_FALLBACKS} models")
+    catalog: Catalog = request.app.state.catalog
+    tiers = [tier for name in names for tier in catalog.resolve(name).tiers]
+    return replace(route, tiers=(*route.tiers, *tiers))
+
+
+def _with_recovery(route: Route, value: str, _: Request) -> Route:
+    for known in get_args(StreamRecovery):
+        if value == known:
+            return replace(route, stream_recovery=known)
+    raise _wrong("x-llm-proxy-stream-recovery", "off, buffer or continue")
+
+
+def _with_timeout(route: Route, value: str, request: Request) -> Route:
+    """Be over by then, with streams as well."""
+    seconds = _seconds(value)
+    if seconds is None:
+        raise _wrong("x-request-timeout", "a number of seconds above 0")
+    elapsed = time.perf_counter() - request.scope["state"]["started"]
+    seconds = max(0.001, seconds - elapsed)
+    settings: Settings = request.app.state.settings
+    total = min(route.total_seconds or settings.stream_deadline, seconds)
+    deadline = min(route.deadline_seconds, seconds)
+    return replace(route, deadline_seconds=deadline, total_seconds=total)
+
+
+def _with_sdk_timeout(route: Route, value: str, _: Request) -> Route:
+    """Be heard of by then: the SDKs give up on silence, not on long streams."""
+    seconds = _seconds(value)
+    if seconds is None or seconds >= route.deadline_seconds:
+        return route
+    return replace(route, deadline_seconds=seconds)
+
+
+_WISHES: Mapping[bytes, Callable[[Route, str, Request], Route]] = {
+    b"x-llm-proxy-fallbacks": _with_fallbacks,
+    b"x-llm-proxy-stream-recovery": _with_recovery,
+    b"x-request-timeout": _with_timeout,
+    b"x-stainless-read-timeout": _with_sdk_timeout,
+    b"x-stainless-timeout": _with_sdk_timeout,
+}
+
+
+def _seconds(value: str) -> float | None:
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < math.inf else None
+
+
+def _wrong(header: str, wanted: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"The header {header} is not valid",
+        details=[{"field": header, "problem": f"must be {wanted}"}],
+    )

@@ -1,0 +1,133 @@
+"""llm-proxy.yaml as frozen values: providers, models and guardrails."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from llm_proxy.config.models import ModelConfig
+from llm_proxy.config.providers import ProviderConfig
+from llm_proxy.config.values import Name, NullIsEmpty, Section, Variable
+from llm_proxy.settings import ConfigurationError
+from llm_proxy.strict_yaml import MAX_BYTES, parse_yaml
+
+DEFAULT_PATH = Path("llm-proxy.yaml")
+
+_SHOWN_KEY = re.compile(r"[A-Za-z_-]{1,32}")
+_REASONS = {
+    "missing": "required",
+    "dict_type": "must be a section of names and values",
+    "mapping_type": "must be a section of names and values",
+    "model_type": "must be a section of names and values",
+    "tuple_type": "must be a list",
+}
+
+
+class GuardrailsConfig(Section):
+    """What is checked before a prompt leaves; None keeps the setting.
+
+    Attributes:
+        pii: Whether personal data is redacted.
+        injection: What happens to a prompt that looks like an injection.
+    """
+
+    pii: bool | None = Field(default=None, strict=True)
+    injection: Literal["block", "flag", "off"] | None = None
+
+
+class ProxyConfig(Section):
+    """The whole file.
+
+    Attributes:
+        providers: Upstream APIs by name.
+        models: Aliases by name.
+        guardrails: Checks of prompts.
+    """
+
+    providers: Annotated[Mapping[Name, ProviderConfig], NullIsEmpty] = {}
+    models: Annotated[Mapping[Name, ModelConfig], NullIsEmpty] = {}
+    guardrails: GuardrailsConfig = GuardrailsConfig()
+
+
+def load_config(path: Path | None, variable: Variable) -> ProxyConfig:
+    """Read llm-proxy.yaml.
+
+    Args:
+        path: The file; None for the one in the working directory, if it exists.
+        variable: Looks up ``${NAME}`` and ``ENVIRONMENT``.
+
+    Returns:
+        The configuration; empty without a file.
+
+    Raises:
+        ConfigurationError: One line per problem: the file, the place and the reason.
+    """
+    if path is None and not DEFAULT_PATH.exists():
+        return ProxyConfig()
+    path = path or DEFAULT_PATH
+    try:
+        with path.open("rb") as file:
+            document = parse_yaml(file.read(MAX_BYTES + 1))
+        config = ProxyConfig.model_validate(document, context=variable)
+        problems = list(_fallback_problems(config))
+    except OSError as error:
+        problems = [error.strerror or type(error).__name__]
+    except ValidationError as error:
+        problems = [_explain(entry) for entry in error.errors(include_url=False)]
+    except ValueError as error:
+        problems = [str(error)]
+    if problems:
+        raise ConfigurationError("\n".join(f"{path}: {line}" for line in problems))
+    return config
+
+
+def _fallback_problems(config: ProxyConfig) -> Iterator[str]:
+    aliases: dict[str, list[str]] = {}
+    for alias, model in config.models.items():
+        aliases[alias] = [name for name in model.references if name in config.models]
+        for name in model.references:
+            if "/" not in name and name not in config.models:
+                place = "fallbacks" if name in model.fallbacks else "complexity"
+                hint = _nearest(name, config.models)
+                yield f"models.{alias}.{place}: unknown alias {name!r}{hint}"
+    try:
+        TopologicalSorter(aliases).prepare()
+    except CycleError as error:
+        loop = " -> ".join(reversed(error.args[1]))
+        yield f"models: the fallbacks go round in a loop: {loop}"
+
+
+def _explain(entry: ErrorDetails) -> str:
+    location, kind = entry["loc"], entry["type"]
+    if kind == "extra_forbidden":
+        *section, key = location
+        hint = _nearest(str(key), _keys_of(section))
+        shown = location if _SHOWN_KEY.fullmatch(str(key)) else section
+        return f"{_dotted(shown)}unknown key{hint}"
+    reason = _REASONS.get(kind, entry["msg"].removeprefix("Value error, "))
+    return f"{_dotted(location)}{reason}"
+
+
+def _dotted(location: Iterable[str | int]) -> str:
+    parts = [str(part) for part in location if part != "[key]"]
+    return ".".join(parts) + ": " if parts else ""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+
+
+def _keys_of(location: Iterable[str | int]) -> list[str]:
+    kind: Any = ProxyConfig
+    for part in location:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[str(part)].annotation
+        else:
+            kind = next(arg for arg in reversed(get_args(kind)) if arg is not ...)
+    return list(kind.model_fields)
