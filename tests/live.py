@@ -6,7 +6,7 @@ Callers speak one of four dialects; `Heard` reads streams in all of them.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,12 @@ providers:
   two: {{api: openai, base_url: "{url}", api_key: "${{UPSTREAM_KEY}}"}}
   claude: {{api: anthropic, base_url: "{url}", api_key: "${{UPSTREAM_KEY}}"}}
 """
-_ENDS = (b"event: done", b"[DONE]", b"event: message_stop", b"event: response.completed")
+_ENDS = (
+    b"event: done",
+    b"[DONE]",
+    b"event: message_stop",
+    b"event: response.completed",
+)
 
 
 def body_for(path: str, model: str, prompt: str = "Hello", **fields: object) -> dict:
@@ -89,7 +94,9 @@ class Heard:
     def error(self) -> str:
         """The code of the error that has ended the stream, in any dialect's words."""
         last = self.events[-1] if self.events else {}
-        error = last.get("error") or last.get("response", {}).get("error") or {}
+        response = last.get("response")
+        within = response.get("error") if isinstance(response, dict) else None
+        error = last.get("error") or within or {}
         return str(error.get("code") or error.get("type") or "")
 
 
@@ -149,10 +156,14 @@ class Live:
 
     async def until_idle(self) -> None:
         """Waits until the upstream is left alone, which is promised within 2 s."""
-        traffic = self.sandbox.app.state.traffic
-        async with asyncio.timeout(5):
-            while traffic.open:
-                await asyncio.sleep(0.01)
+        await until(lambda: not self.sandbox.app.state.traffic.open)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Waits until something is so, for five seconds at most."""
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -197,7 +208,7 @@ async def _served(app: FastAPI) -> AsyncIterator[str]:
         lambda: config.http_protocol_class(config, state, app_state={}), "127.0.0.1", 0
     )
     try:
-        yield "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for connection in list(state.connections):

@@ -118,6 +118,50 @@ class TestValues:
         assert config.guardrails.pii is False
         assert config.guardrails.injection == "off"
 
+    def test_how_a_model_is_served(self, load):
+        config = load(
+            """
+            models:
+              smart:
+                deployments: [{model: a/b, context_window: 8192}]
+                timeouts: {connect: 1, first_token: 2.5, idle: 3, total: 4}
+                stream_recovery: continue
+                hedge_after: 0.5
+                affinity: {by: conversation, ttl: 60}
+                content_filter: fallback
+              cheap: {deployments: [{model: a/b}]}
+              auto:
+                complexity:
+                  simple: cheap
+                  fast: c/d
+                  complex: smart
+                  thresholds: [0.2, 0.2]
+                  keywords: [prove]
+            """
+        )
+        smart, cheap, auto = config.models.values()
+        assert smart.deployments[0].context_window == 8192
+        assert smart.timeouts.model_dump() == {
+            "connect": 1,
+            "first_token": 2.5,
+            "idle": 3,
+            "total": 4,
+        }
+        assert (smart.stream_recovery, smart.hedge_after) == ("continue", 0.5)
+        assert (smart.affinity.by, smart.affinity.ttl) == ("conversation", 60)
+        assert smart.content_filter == "fallback"
+        assert auto.complexity.names == auto.references == ("cheap", "c/d", "smart")
+        assert auto.complexity.thresholds == (0.2, 0.2)
+        assert auto.complexity.keywords == ("prove",)
+        assert (cheap.stream_recovery, cheap.content_filter) == ("off", "stop")
+        assert (cheap.hedge_after, cheap.affinity, cheap.complexity) == (None,) * 3
+
+    def test_complexity_is_the_documented_one_by_default(self, load):
+        levels = "simple: a/b, fast: a/b, complex: a/b"
+        auto = load(f"models: {{auto: {{complexity: {{{levels}}}}}}}").models["auto"]
+        assert auto.complexity.thresholds == (0.3, 0.7)
+        assert auto.complexity.keywords == ("analyze", "compare", "explain in detail")
+
     def test_frozen(self, load):
         with pytest.raises(ValidationError):
             load("").guardrails = None
@@ -138,8 +182,16 @@ class TestProblems:
                 " did you mean 'weight'?",
             ),
             (
-                "models: {a: {deployments: [{model: a/b}], timeouts: {idle: 1}}}",
-                "models.a.timeouts.idle: unknown key; known: first_token, total",
+                "models: {a: {deployments: [{model: a/b}], timeouts: {idel: 1}}}",
+                "models.a.timeouts.idel: unknown key; did you mean 'idle'?",
+            ),
+            (
+                "models: {a: {affinity: {by: user, X: 1}}}",
+                "models.a.affinity.X: unknown key; known: by, ttl",
+            ),
+            (
+                "models: {a: {complexity: {fast: a/b, complex: a/b}}}",
+                "models.a.complexity.simple: required",
             ),
             (
                 "providers: {a: {baseUrl: x}}",
@@ -153,8 +205,9 @@ class TestProblems:
             ("- a", "must be a section of names and values"),
             ("models: [SECRET]", "models: must be a section of names and values"),
             ("providers: {a: SECRET}", "providers.a: must be a section"),
-            ("models: {a: {}}", "models.a.deployments: required"),
-            ("models: {a: {deployments: }}", "models.a.deployments: must be a list"),
+            ("models: {a: {}}", "models.a: needs either deployments or complexity"),
+            ("models: {a: {deployments: }}", "models.a: needs either deployments"),
+            ("models: {a: {deployments: 1}}", "models.a.deployments: must be a list"),
             ("models: {a: {deployments: []}}", "models.a.deployments: must name"),
             (
                 "models: {a: {deployments: [{model: cheap}]}}",
@@ -175,6 +228,51 @@ class TestProblems:
             (
                 "models: {a: {deployments: [{model: a/b}], timeouts: {total: 0}}}",
                 "models.a.timeouts.total: ",
+            ),
+            (
+                "models: {a: {deployments: [{model: a/b}], stream_recovery: SECRET}}",
+                "models.a.stream_recovery: ",
+            ),
+            (
+                "models: {a: {deployments: [{model: a/b}], hedge_after: 0}}",
+                "models.a.hedge_after: ",
+            ),
+            (
+                "models: {a: {deployments: [{model: a/b}], content_filter: SECRET}}",
+                "models.a.content_filter: ",
+            ),
+            (
+                "models: {a: {deployments: [{model: a/b, context_window: 0}]}}",
+                "models.a.deployments.0.context_window: ",
+            ),
+            (
+                "models: {a: {deployments: [{model: a/b}], affinity: {by: SECRET}}}",
+                "models.a.affinity.by: ",
+            ),
+            (
+                "models: {a: {deployments: [{model: a/b}],"
+                " affinity: {by: user, ttl: .inf}}}",
+                "models.a.affinity.ttl: ",
+            ),
+            (
+                "models: {a: {complexity: {simple: a/b, fast: a/b, complex: a/b,"
+                " thresholds: [0.7, 0.3]}}}",
+                "models.a.complexity: thresholds: the first must not exceed",
+            ),
+            (
+                "models: {a: {complexity: {simple: a/b, fast: a/b, complex: a/b,"
+                " thresholds: [0, 1.5]}}}",
+                "models.a.complexity.thresholds.1: ",
+            ),
+            (
+                "models: {a: {retries: 1,"
+                " complexity: {simple: a/b, fast: a/b, complex: a/b}}}",
+                "models.a: complexity leaves everything else",
+            ),
+            (
+                "models: {a: {deployments: [{model: a/b}],"
+                " complexity: {simple: a/b, fast: a/b, complex: a/b}}}",
+                "models.a: needs either deployments or complexity",
             ),
             (
                 "models: {a/b: {deployments: [{model: a/b}]}}",
@@ -247,8 +345,23 @@ class TestFallbacks:
 
     def test_unknown_alias(self, problems):
         assert problems(self.models(smart="x/y, chaep", cheap="")) == [
-            "models.smart.fallbacks.1: unknown alias; did you mean 'cheap'?"
+            "models.smart.fallbacks: unknown alias 'chaep'; did you mean 'cheap'?"
         ]
+
+    def test_unknown_alias_of_a_complexity(self, problems):
+        levels = "simple: chaep, fast: a/b, complex: a/b"
+        assert problems(
+            f"models: {{cheap: {{deployments: [{{model: a/b}}]}},"
+            f" auto: {{complexity: {{{levels}}}}}}}"
+        ) == ["models.auto.complexity: unknown alias 'chaep'; did you mean 'cheap'?"]
+
+    def test_complexity_loops_as_well(self, problems):
+        levels = "simple: a/b, fast: a/b, complex: smart"
+        (problem,) = problems(
+            "models: {smart: {deployments: [{model: a/b}], fallbacks: [auto]},"
+            f" auto: {{complexity: {{{levels}}}}}}}"
+        )
+        assert problem.startswith("models: the fallbacks go round in a loop: ")
 
     def test_half_a_model(self, problems):
         (problem,) = problems(self.models(smart="x/"))

@@ -182,9 +182,9 @@ def test_table_of_refusals_is_what_the_protocol_refuses():
         section("docs/api.md", "Errors"),
         re.MULTILINE,
     )
-    source = (PACKAGE / "http_protocol.py").read_text(encoding="utf-8")
+    source = (PACKAGE / "http_refusal.py").read_text(encoding="utf-8")
 
-    assert sorted(rows) == sorted(re.findall(r'_Refusal\(\s*(\d+), "(\w+)"', source))
+    assert sorted(rows) == sorted(re.findall(r'Refusal\(\s*(\d+), "(\w+)"', source))
     assert rows
 
 

@@ -161,10 +161,6 @@ class TestProperties:
         settings = hosted(allowed_origins="https://a.example.com, http://b.test:81")
         assert settings.cors_origins == ("https://a.example.com", "http://b.test:81")
 
-    def test_trusted_networks(self):
-        networks = minimal(trusted_proxies="10.0.0.0/8, 192.0.2.7").trusted_networks
-        assert [str(network) for network in networks] == ["10.0.0.0/8", "192.0.2.7/32"]
-
     @pytest.mark.parametrize(
         ("environment", "level", "effective"),
         [

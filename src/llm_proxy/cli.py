@@ -55,13 +55,19 @@ def dev_command() -> None:
     _serve(quickstart.settings, app, lambda: typer.echo(quickstart.welcome()))
 
 
-@_cli.command("selftest")
+@_cli.command("selftest", help="Try every fault on an instance.")
 def selftest_command(
     url: Annotated[str | None, typer.Option(help="Default: HOST and PORT.")] = None,
     token: Annotated[str | None, typer.Option(help="Default: from API_TOKEN.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Try every fault on a running instance; without one, on one of its own."""
+    """Try every fault on a running instance; without one, on one of its own.
+
+    Args:
+        url: Where it is.
+        token: One of its API tokens.
+        as_json: Whether to print for programs.
+    """
     raise typer.Exit(selftest(url, token, as_json))
 
 

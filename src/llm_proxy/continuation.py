@@ -1,12 +1,14 @@
 """Streams that die and that another deployment goes on with."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
-from llm_proxy.errors import APIError
+from llm_proxy.errors import APIError, UnsupportedFeatureError
 from llm_proxy.providers import LLMProvider, Translator
-from llm_proxy.recovery import Question, Rest, Shown
+from llm_proxy.recovery import Question, Rest, Shown, show_held
 from llm_proxy.routing import OpenStream, Router
+from llm_proxy.seam import Seam
 from llm_proxy.tokens import count_tokens
 from llm_proxy.types import ChatRequest, Chunk, ThinkingDelta, said
 from llm_proxy.wire import Inquiry, Passage
@@ -16,15 +18,12 @@ _INSTRUCTION = (
     "beginning with the very next characters. Do not repeat anything of it, do not "
     "start over, and do not comment on this."
 )
-# A shorter repetition may be meant; a longer one is not looked for.
-_LEAST_OVERLAP = 16
-_MOST_OVERLAP = 400
 
 
-async def show_continued(
+async def show_chat(
     router: Router, question: Question[Chunk], request: ChatRequest
 ) -> Shown[Chunk]:
-    """Open a stream that another deployment goes on with when it dies.
+    """Open a stream in the canonical form, and recover it as its route says.
 
     Args:
         router: Finds who answers.
@@ -37,6 +36,8 @@ async def show_continued(
     Raises:
         APIError: Nobody answered.
     """
+    if question.route.stream_recovery != "continue":
+        return await show_held(router, question)
     opened = await router.open(
         question.route, question.ask, question.has_content, question.trace
     )
@@ -44,13 +45,13 @@ async def show_continued(
     return Shown(opened.first, rest, opened.source)
 
 
-async def show_translated(
-    router: Router, question: Question[Chunk], inquiry: Inquiry
+async def show_relay(
+    router: Router, question: Question[Passage], inquiry: Inquiry
 ) -> Shown[Passage]:
-    """Open such a stream for a caller of `/v1`.
+    """Open a stream in a caller's dialect, and recover it as its route says.
 
-    It is translated even where the caller's dialect is the upstream's: the bytes of
-    two upstreams cannot be joined.
+    One that may be gone on with is translated even where the caller's dialect is the
+    upstream's: the bytes of two upstreams cannot be joined.
 
     Args:
         router: Finds who answers.
@@ -63,7 +64,14 @@ async def show_translated(
     Raises:
         APIError: Nobody answered.
     """
-    shown = await show_continued(router, question, inquiry.request)
+    route = question.route
+    request = _canonical(inquiry) if route.stream_recovery == "continue" else None
+    if request is None:
+        return await show_held(router, question)
+    chunks = Question(
+        route, lambda provider: provider.converse(request), _says, question.trace
+    )
+    shown = await show_chat(router, chunks, request)
     translator = Translator(inquiry)
     first = (translator.write(shown.first),)
     return Shown(first, _Translation(shown.rest, translator), shown.source)
@@ -123,9 +131,14 @@ class _Continued:
         if not (self._can_go_on and text.strip()):
             raise error
         request = self._request
+        used = 0
+        if request.max_tokens is not None:
+            # The first count loads a vocabulary, for which nobody else should wait.
+            model = self._opened.source.target.model
+            used = await asyncio.to_thread(count_tokens, [text], model)
 
         def ask(provider: LLMProvider) -> AsyncGenerator[Sequence[Chunk], None]:
-            return provider.converse(continuation(request, text, provider))
+            return provider.converse(continuation(request, text, used, provider))
 
         try:
             self._opened = await self._router.reopen(
@@ -195,12 +208,15 @@ def _can_go_on(request: ChatRequest) -> bool:
     return form is None or not form.required
 
 
-def continuation(request: ChatRequest, text: str, provider: LLMProvider) -> ChatRequest:
+def continuation(
+    request: ChatRequest, text: str, used: int, provider: LLMProvider
+) -> ChatRequest:
     """Ask for the rest of an answer.
 
     Args:
         request: What was asked.
         text: What was answered so far.
+        used: Its tokens.
         provider: Who is asked; some go on by themselves from the beginning of an
             answer, others have to be told.
 
@@ -213,7 +229,7 @@ def continuation(request: ChatRequest, text: str, provider: LLMProvider) -> Chat
         turns.append(said("user", _INSTRUCTION))
     most = request.max_tokens
     if most is not None:
-        most = max(1, most - count_tokens([text], provider.model))
+        most = max(1, most - used)
     return replace(
         request,
         messages=(*request.messages, *turns),
@@ -223,59 +239,16 @@ def continuation(request: ChatRequest, text: str, provider: LLMProvider) -> Chat
     )
 
 
-@dataclass(slots=True)
-class Seam:
-    """Takes out of the second half of a text what it repeats of the first.
-
-    Args:
-        first_half: The text so far.
-    """
-
-    first_half: str
-    _held: str = field(default="", init=False)
-    _is_open: bool = field(default=True, init=False)
-
-    def add(self, text: str) -> str:
-        """Take the next piece of the second half.
-
-        Args:
-            text: The piece.
-
-        Returns:
-            What can be shown; pieces are held back while they might be a repetition.
-        """
-        if not self._is_open:
-            return text
-        self._held += text
-        end = self.first_half[-_MOST_OVERLAP:]
-        for size in _sizes(end):
-            repeated = end[-size:]
-            if self._held.startswith(repeated):
-                return self._close(size)
-            if repeated.startswith(self._held):
-                return ""
-        return self._close(0)
-
-    def close(self) -> str:
-        """Take the end of the second half.
-
-        Returns:
-            What was still held back.
-        """
-        return self._close(0) if self._is_open else ""
-
-    def _close(self, repeated: int) -> str:
-        self._is_open = False
-        return self._held[repeated:]
+def _canonical(inquiry: Inquiry) -> ChatRequest | None:
+    """Translate a request, if what it asks for can be said in all dialects."""
+    try:
+        return inquiry.request
+    except UnsupportedFeatureError:
+        return None
 
 
-def _sizes(end: str) -> Iterator[int]:
-    """List how much of a text may be repeated, most of it first."""
-    yield from range(len(end), _LEAST_OVERLAP - 1, -1)
-    blank = len(end) - len(end.rstrip())
-    # Who goes on was not shown this.
-    if 0 < blank < _LEAST_OVERLAP:
-        yield blank
+def _says(chunk: Chunk) -> bool:
+    return bool(chunk.text or chunk.delta or chunk.finish_reason)
 
 
 def _goes_on(chunk: Chunk) -> bool:

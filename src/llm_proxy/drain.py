@@ -100,12 +100,16 @@ class Work:
         traceback: TracebackType | None,
     ) -> None:
         self._drain.leave(self)
-        reason = self._reason
-        if reason is None or kind is not asyncio.CancelledError:
+        if self._reason is None or kind is not asyncio.CancelledError:
             return
         # Somebody else may have cancelled the task as well.
         if self._task.uncancel() == 0:
-            raise reason from None
+            raise self._take_reason() from None
+
+    def _take_reason(self) -> Exception:
+        # Whoever raises what he keeps makes a cycle, with all that he refers to.
+        reason, self._reason = self._reason, None
+        return cast("Exception", reason)
 
     def end(self, reason: Exception) -> None:
         """Cancel the work.

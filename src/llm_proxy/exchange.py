@@ -1,16 +1,15 @@
 """One call and its account: reserved when it begins, settled exactly once."""
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from llm_proxy.errors import APIError
-from llm_proxy.guardrails import Verdict
 from llm_proxy.limits import Places
-from llm_proxy.recovery import Shown
+from llm_proxy.providers import LLMProvider
+from llm_proxy.recovery import Question
 from llm_proxy.routing import Reply, Route, Target, Trace
 from llm_proxy.telemetry import Metrics, get_logger
 from llm_proxy.types import FinishReason, Principal, Usage
@@ -20,6 +19,7 @@ _log = get_logger(__name__)
 _WAITED_SECONDS = 0.001
 
 F = TypeVar("F", bound="Facts")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,22 @@ class Exchange:
         """Seconds since the call was asked."""
         return time.perf_counter() - self._started
 
+    def question(
+        self,
+        ask: Callable[[LLMProvider], AsyncGenerator[Sequence[T], None]],
+        has_content: Callable[[T], bool],
+    ) -> Question[T]:
+        """Say what is asked for a stream.
+
+        Args:
+            ask: Asks one provider once.
+            has_content: Tells content from what only announces it.
+
+        Returns:
+            The question, in the time that the call has left.
+        """
+        return Question(self.route, ask, has_content, self._call.trace)
+
     def answered(self, reply: Reply[F]) -> F:
         """Settle with a complete answer.
 
@@ -208,76 +224,6 @@ class Exchange:
             code = error.code if isinstance(error, APIError) else type(error).__name__
             detail = error.log_detail if isinstance(error, APIError) else ""
             _log.warning("llm_call", success=False, code=code, detail=detail, **facts)
-
-
-class LiveAnswer(Generic[F]):
-    """A streamed answer under way.
-
-    Iterate it to its end or close it; both settle its exchange. Errors are raised by
-    the iteration, so a stream that just stops iterating is whole.
-
-    Args:
-        shown: What there is to iterate, and who it comes from.
-        exchange: Its account.
-        verdict: What the guardrails said of the question.
-        seconds: The most that the whole answer may take.
-
-    Attributes:
-        first: What has come already; the iteration begins with it.
-        deadline: When whoever iterates must give up, on the event loop's clock.
-    """
-
-    def __init__(
-        self, shown: Shown[F], exchange: Exchange, verdict: Verdict, seconds: float
-    ) -> None:
-        self.exchange = exchange
-        self.verdict = verdict
-        self.first = shown.first
-        exchange.target = shown.source.target
-        self._has_begun = False
-        self._source = shown.source
-        self._rest = shown.rest
-        left = max(0.0, seconds - exchange.seconds)
-        self.deadline = asyncio.get_running_loop().time() + left
-
-    def __aiter__(self) -> "LiveAnswer[F]":
-        return self
-
-    async def __anext__(self) -> Sequence[F]:
-        exchange = self.exchange
-        if not self._has_begun:
-            self._has_begun = True
-            batch = self.first
-        else:
-            try:
-                batch = await anext(self._rest)
-            except StopAsyncIteration:
-                self._settle(None, None)
-                raise
-            except Exception as error:
-                self._settle(error, error)
-                raise
-        exchange.note(batch)
-        return batch
-
-    async def aclose(self, error: BaseException | None = None) -> None:
-        """Stop; the upstream's connection is closed if the answer is not whole.
-
-        Args:
-            error: Why it is not; default: the caller has hung up.
-        """
-        await self._rest.aclose()
-        # Who is stopped for our or the caller's reasons has not failed.
-        stopped = asyncio.CancelledError()
-        self._settle(stopped, error or stopped)
-
-    def _settle(
-        self, outcome: BaseException | None, told: BaseException | None
-    ) -> None:
-        self._source.attempt.end(outcome)
-        # Somebody else may have come in between.
-        self.exchange.target = self._source.target
-        self.exchange.settle(told)
 
 
 def _shortened(route: Route, seconds: float) -> Route:

@@ -1,18 +1,16 @@
 """The road of a call: admit, answer, settle. The only file that knows all the steps."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
-from llm_proxy.continuation import show_continued, show_translated
-from llm_proxy.errors import (
-    LLMBadResponseError,
-    PromptInjectionError,
-    UnsupportedFeatureError,
-)
-from llm_proxy.exchange import Call, Exchange, Exchanges, F, LiveAnswer
+from llm_proxy.continuation import show_chat, show_relay
+from llm_proxy.errors import LLMBadResponseError, PromptInjectionError
+from llm_proxy.exchange import Call, Exchange, Exchanges, F
 from llm_proxy.guardrails import Guardrails, Verdict
-from llm_proxy.providers import Errand, LLMProvider
-from llm_proxy.recovery import Question, Shown, show
+from llm_proxy.live_answer import LiveAnswer
+from llm_proxy.providers import Errand
+from llm_proxy.recovery import Shown, show
 from llm_proxy.routing import Catalog, Reply, Router, Trace
 from llm_proxy.tasks import (
     RenderedTask,
@@ -28,6 +26,7 @@ from llm_proxy.wire import Inquiry, Passage, latest_texts
 
 _log = get_logger(__name__)
 _TASK_ATTEMPTS = 2
+_has_content = attrgetter("has_content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +115,10 @@ class Gateway:
         verdict = self._inspect(call.feature, request.texts)
         request = request.with_texts(verdict.texts)
         async with self._exchanges.opened(call) as exchange:
-            question = Question(
-                exchange.route,
-                lambda provider: provider.stream(request),
-                _has_text,
-                call.trace,
+            question = exchange.question(
+                lambda provider: provider.stream(request), _has_text
             )
-            if call.route.stream_recovery == "continue":
-                shown = await show_continued(self._router, question, request)
-            else:
-                shown = await show(self._router, question)
+            shown = await show_chat(self._router, question, request)
             return self._live(shown, exchange, verdict, call)
 
     async def relay(self, call: Call, inquiry: Inquiry) -> Reply[Passage]:
@@ -163,21 +156,12 @@ class Gateway:
             APIError: As `relay`.
         """
         verdict = self._watch(call.feature, inquiry)
-        if call.route.stream_recovery == "continue" and (
-            request := _canonical(inquiry)
-        ):
-            async with self._exchanges.opened(call) as exchange:
-                question = Question(
-                    exchange.route,
-                    lambda provider: provider.converse(request),
-                    _says,
-                    call.trace,
-                )
-                shown = await show_translated(self._router, question, inquiry)
-                return self._live(shown, exchange, verdict, call)
-        return await self._open(
-            call, lambda provider: provider.relay_stream(inquiry), verdict
-        )
+        async with self._exchanges.opened(call) as exchange:
+            question = exchange.question(
+                lambda provider: provider.relay_stream(inquiry), _has_content
+            )
+            shown = await show_relay(self._router, question, inquiry)
+            return self._live(shown, exchange, verdict, call)
 
     async def forward(self, call: Call, errand: Errand) -> LiveAnswer[Passage]:
         """Let an upstream's other endpoint answer a program.
@@ -192,11 +176,12 @@ class Gateway:
         Raises:
             APIError: The service is full, or nobody answered.
         """
-        # What is not a chat cannot be made of two halves, nor is it worth holding back.
-        call = replace(call, route=replace(call.route, stream_recovery="off"))
-        return await self._open(
-            call, lambda provider: provider.forward(errand), Verdict("allow", ())
-        )
+        async with self._exchanges.opened(call) as exchange:
+            question = exchange.question(
+                lambda provider: provider.forward(errand), _has_content
+            )
+            shown = await show(self._router, question)
+            return self._live(shown, exchange, Verdict("allow", ()), call)
 
     async def process(self, task: Task, call: Call) -> TaskAnswer:
         """Do a task: make its prompt, ask a model, read the result.
@@ -261,17 +246,6 @@ class Gateway:
             )
             return Answer(exchange.answered(reply).text, exchange, verdict)
 
-    async def _open(
-        self,
-        call: Call,
-        ask: Callable[[LLMProvider], AsyncGenerator[Sequence[Passage], None]],
-        verdict: Verdict,
-    ) -> LiveAnswer[Passage]:
-        async with self._exchanges.opened(call) as exchange:
-            question = Question(exchange.route, ask, _has_content, call.trace)
-            shown = await show(self._router, question)
-            return self._live(shown, exchange, verdict, call)
-
     def _live(
         self, shown: Shown[F], exchange: Exchange, verdict: Verdict, call: Call
     ) -> LiveAnswer[F]:
@@ -311,24 +285,8 @@ class Gateway:
         return verdict
 
 
-def _has_content(passage: Passage) -> bool:
-    return passage.has_content
-
-
 def _has_text(chunk: Chunk) -> bool:
     return bool(chunk.text.strip())
-
-
-def _says(chunk: Chunk) -> bool:
-    return bool(chunk.text or chunk.delta or chunk.finish_reason)
-
-
-def _canonical(inquiry: Inquiry) -> ChatRequest | None:
-    """Translate a request, if what it asks for can be said in all dialects."""
-    try:
-        return inquiry.request
-    except UnsupportedFeatureError:
-        return None
 
 
 def _task_request(rendered: RenderedTask) -> ChatRequest:

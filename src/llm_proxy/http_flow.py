@@ -70,6 +70,8 @@ class Flow(FlowControl):
         """Drop both deadlines: the connection is lost."""
         self.clear()
         self._end_stall()
+        # It refers back to the connection, which refers to this.
+        self._expired = _nothing
 
     def pause_reading(self) -> None:
         """Read no more for now."""
@@ -111,3 +113,7 @@ class Flow(FlowControl):
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+
+
+def _nothing() -> None:
+    """Stand in for what is no longer to be called."""

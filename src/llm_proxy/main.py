@@ -39,6 +39,7 @@ from llm_proxy.routing import (
     Traces,
 )
 from llm_proxy.security import ClientAddress, SettingsTokenStore
+from llm_proxy.setting_rules import parse_networks
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
 from llm_proxy.tasks import load_templates
 from llm_proxy.telemetry import LogConfig, Metrics, configure_logging, get_logger
@@ -141,7 +142,7 @@ def _install_middleware(app: FastAPI, settings: Settings) -> None:
     )
     app.add_middleware(
         Edge,
-        addresses=ClientAddress(settings.trusted_networks),
+        addresses=ClientAddress(parse_networks(settings.trusted_proxies)),
         metrics=app.state.metrics,
     )
 

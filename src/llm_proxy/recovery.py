@@ -66,7 +66,7 @@ class Question(Generic[T]):
 
 
 async def show(router: Router, question: Question[T]) -> Shown[T]:
-    """Open a stream, and show it as it comes or, by its route, once it is whole.
+    """Open a stream and show it as it comes.
 
     Args:
         router: Finds who answers.
@@ -81,8 +81,27 @@ async def show(router: Router, question: Question[T]) -> Shown[T]:
     opened = await router.open(
         question.route, question.ask, question.has_content, question.trace
     )
+    return Shown(opened.first, opened.rest, opened.source)
+
+
+async def show_held(router: Router, question: Question[T]) -> Shown[T]:
+    """Open a stream and show it as it comes or, by its route, once it is whole.
+
+    Args:
+        router: Finds who answers.
+        question: What is asked.
+
+    Returns:
+        The stream.
+
+    Raises:
+        APIError: Nobody answered.
+    """
     if question.route.stream_recovery != "buffer":
-        return Shown(opened.first, opened.rest, opened.source)
+        return await show(router, question)
+    opened = await router.open(
+        question.route, question.ask, question.has_content, question.trace
+    )
     announced = [each for each in opened.first[:1] if not question.has_content(each)]
     return Shown(announced, Whole(router, question, opened), opened.source)
 

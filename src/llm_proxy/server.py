@@ -1,6 +1,7 @@
 """`llm-proxy serve`: uvicorn in this process, set up for a service behind a proxy."""
 
 import asyncio
+import ctypes
 import gc
 import signal
 import socket
@@ -35,6 +36,9 @@ _LAST_SECONDS = 3.0
 # For callers to take what was written for them before nothing else was left to do.
 _FLUSH_SECONDS = 5.0
 _TICK_SECONDS = 0.05
+# malloc.h of glibc: the free memory at the top of the heap from which it is given back.
+_TRIM_THRESHOLD = -1
+_TRIM_BYTES = 1024 * 1024
 
 _log = get_logger(__name__)
 
@@ -201,9 +205,23 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
         reset_contextvars=True,
     )
     settle_logging()
+    _keep_the_heap_small()
     _raise_file_limit(config.limits.max_connections)
     _check_port(config)
     _Server(server, config).run()
+
+
+def _keep_the_heap_small() -> None:
+    """Make glibc give memory back.
+
+    After blocks of megabytes it keeps as many for later, in case there are more.
+    """
+    if sys.platform != "linux":
+        return
+    # Other C libraries have no such function, and no such habit.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_TRIM_THRESHOLD, _TRIM_BYTES)
 
 
 def _check_port(config: ServerConfig) -> None:

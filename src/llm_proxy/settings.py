@@ -1,7 +1,6 @@
 """The environment as one typed, frozen value; nothing else reads it."""
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +19,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from llm_proxy.setting_rules import CHECKS, parse_networks, parse_origins, parse_tokens
+from llm_proxy.setting_rules import CHECKS, parse_origins, parse_tokens
 from llm_proxy.variables import HOSTED, VariablesSource
 
 Count = Annotated[int, Field(ge=1)]
@@ -123,7 +122,7 @@ class Settings(BaseSettings):
     stream_deadline: Seconds = 600.0
     """Seconds for a streamed answer as a whole."""
     retry_attempts: int = Field(default=3, ge=1, le=10)
-    """Attempts per call, the first one included."""
+    """Attempts per set of deployments, the first one included."""
     retry_multiplier: Wait = 1.0
     """Seconds that the exponential wait between attempts starts from."""
     retry_min_seconds: Wait = 4.0
@@ -133,7 +132,7 @@ class Settings(BaseSettings):
     retry_after_max_seconds: Wait = 60.0
     """The longest wait that a provider may ask for, in seconds."""
     breaker_failures: int = Field(default=5, ge=0)
-    """Failures in a row that put a deployment into cool-down; 0 for never."""
+    """Failures in a row, or half of the latest 20, bring a cool-down; 0 for never."""
     breaker_cooldown_seconds: Seconds = 30.0
     """Seconds of a cool-down."""
 
@@ -160,7 +159,7 @@ class Settings(BaseSettings):
     body_timeout: Seconds = 30.0
     """Seconds for a client to send its body."""
     shutdown_timeout: Seconds = 25.0
-    """Seconds for running requests to end after SIGTERM."""
+    """Seconds from SIGTERM to the end of the process; the rest is cut before."""
     rate_limit_enabled: bool = True
     """Whether requests are limited."""
     rate_limit: Count = 60
@@ -210,11 +209,6 @@ class Settings(BaseSettings):
         if self.allowed_origins is not None:
             return parse_origins(self.allowed_origins)
         return () if self.environment in HOSTED else ("*",)
-
-    @property
-    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """The networks of the proxies that may name the client."""
-        return parse_networks(self.trusted_proxies)
 
     @property
     def v1_request_timeout(self) -> float:

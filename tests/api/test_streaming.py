@@ -200,7 +200,7 @@ async def test_only_so_many_calls_run_at_a_time(client, upstream, stream):
         return httpx.Response(200, json={"choices": [{"message": {"content": "Hi"}}]})
 
     upstream.openai.side_effect = slow
-    caller = client(max_in_flight=1)
+    caller = client(max_in_flight=1, max_queued=0)
     first = asyncio.create_task(caller.chat(stream=stream))
     await arrived.wait()
     refused = await caller.chat(stream=stream)
@@ -213,7 +213,7 @@ async def test_only_so_many_calls_run_at_a_time(client, upstream, stream):
 
 
 async def test_a_stream_holds_its_place_to_its_end(build, client, upstream):
-    app = build(max_in_flight=1)
+    app = build(max_in_flight=1, max_queued=0)
     seen = []
 
     async def look(scope, receive, send):

@@ -2,22 +2,33 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 
 import pytest
 
 from llm_proxy.config import ModelConfig, ProviderConfig, ProxyConfig
-from llm_proxy.errors import ProviderNotConfiguredError
+from llm_proxy.errors import (
+    APIError,
+    LLMAPIError,
+    LLMRateLimitedError,
+    ProviderNotConfiguredError,
+)
 from llm_proxy.providers import LLMProvider, ProviderFactory
 from llm_proxy.routing import (
     Backoff,
     Catalog,
     Deployment,
     Health,
+    Plan,
     Policy,
     RetryBudget,
+    Route,
     Router,
+    Target,
+    Trace,
 )
+from llm_proxy.routing.plan import Step
 from llm_proxy.transport import UpstreamClient
 from llm_proxy.types import (
     ChatRequest,
@@ -85,13 +96,6 @@ class ScriptedFactory:
             raise ProviderNotConfiguredError from None
 
 
-class Waits(list[float]):
-    """The seconds that were asked for; nobody waits for them."""
-
-    async def sleep(self, seconds: float) -> None:
-        self.append(seconds)
-
-
 class Clock:
     """Monotonic seconds, which pass when a test says so."""
 
@@ -106,9 +110,21 @@ def clock() -> Clock:
     return Clock()
 
 
+class Waits(list[float]):
+    """The seconds that were asked for; they pass on the clock, and nobody waits."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    async def sleep(self, seconds: float) -> None:
+        self.append(seconds)
+        self._clock.now += seconds
+
+
 @pytest.fixture
-def waits() -> Waits:
-    return Waits()
+def waits(clock) -> Waits:
+    return Waits(clock)
 
 
 @pytest.fixture
@@ -122,7 +138,7 @@ def forever() -> object:
 
 
 @pytest.fixture
-def router(waits) -> Iterator[Callable[..., Router]]:
+def router(waits, clock) -> Callable[..., Router]:
     """Makes routers over scripted providers, without a breaker unless told."""
 
     def router(
@@ -133,7 +149,7 @@ def router(waits) -> Iterator[Callable[..., Router]]:
         **providers: LLMProvider,
     ) -> Router:
         policy = Policy(
-            health or Health(failures=0, cooldown_seconds=30),
+            health or Health(failures=0, cooldown_seconds=30, clock=clock),
             budget or RetryBudget(),
             backoff or Backoff(),
             window_of,
@@ -141,6 +157,85 @@ def router(waits) -> Iterator[Callable[..., Router]]:
         return Router(ScriptedFactory(**providers), policy, waits.sleep)
 
     return router
+
+
+class Road:
+    """A plan and a world in which deployments do as they are told; nobody waits.
+
+    Attributes:
+        asked: When who was asked, by model.
+    """
+
+    def __init__(self, clock: Clock, *tiers: str, **fields: object) -> None:
+        self.clock = clock
+        self.asked: list[tuple[float, str]] = []
+        self.health = Health(fields.pop("failures", 0), 30, clock)
+        self.budget = RetryBudget(fields.pop("capacity", 50))
+        backoff = Backoff(jitter_seconds=0)
+        windows: dict[str, int] = fields.pop("windows", {})
+        self._policy = Policy(
+            self.health, self.budget, backoff, lambda each: windows.get(name_of(each))
+        )
+        values = {"retries": 2, "deadline_seconds": 100.0} | fields
+        rows = (tuple(Deployment(target(name)) for name in tier) for tier in tiers)
+        self.route = Route(tiers=tuple(rows), **values)
+
+    def plan(self) -> Plan:
+        """Begins a call."""
+        deadline = self.clock.now + self.route.deadline_seconds
+        return Plan(self.route, self._policy, Trace(), deadline, self.clock)
+
+    def take(self, plan: Plan, step: Step, outcome: object) -> bool:
+        """Takes a step, as the router does; whether it leads to an answer."""
+        self.clock.now += step.wait_seconds
+        if step.wait_seconds and (pause := self.health.pause_of(step.target)):
+            plan.failed(step, pause.error)
+            return False
+        self.asked.append((self.clock.now, name_of(step.deployment)))
+        attempt = self.health.begin(step.target)
+        attempt.end(outcome if isinstance(outcome, LLMAPIError) else None)
+        if isinstance(outcome, APIError):
+            plan.failed(step, outcome)
+            return False
+        return True
+
+    def drive(self, **outcomes: object) -> Plan:
+        """Makes a call; of a list of outcomes the last one stays, and None answers."""
+        plan = self.plan()
+        turns = {
+            name: list(each) if isinstance(each, list) else [each]
+            for name, each in outcomes.items()
+        }
+        while (step := plan.next()) is not None:
+            turn = turns.get(name_of(step.deployment), [None])
+            if self.take(plan, step, turn.pop(0) if len(turn) > 1 else turn[0]):
+                break
+        return plan
+
+    @property
+    def names(self) -> str:
+        """Who was asked, in order."""
+        return "".join(name for _, name in self.asked)
+
+    def pause(self, name: str, seconds: float) -> None:
+        """Lets an upstream ask for a rest."""
+        error = LLMRateLimitedError(retry_after_seconds=seconds)
+        self.health.begin(target(name)).end(error)
+
+
+def target(name: str) -> Target:
+    """Deployments have names of one letter, and each has a provider of its own."""
+    return Target(f"provider-{name}", name)
+
+
+def name_of(deployment: Deployment) -> str:
+    return deployment.target.model
+
+
+@pytest.fixture
+def road(clock) -> Callable[..., Road]:
+    """Makes roads: tiers as words of deployments' letters."""
+    return partial(Road, clock)
 
 
 @pytest.fixture

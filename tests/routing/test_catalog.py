@@ -1,5 +1,4 @@
-import random
-from collections import Counter
+from decimal import Decimal
 
 import pytest
 
@@ -9,8 +8,9 @@ from llm_proxy.errors import (
     UnknownProviderError,
     UnsupportedModelError,
 )
-from llm_proxy.routing import ALIAS_PROVIDER, Route, Target
+from llm_proxy.routing import ALIAS_PROVIDER, Deployment, Route, Target
 from llm_proxy.settings import ConfigurationError
+from llm_proxy.types import Timeouts
 
 GPT4, CLAUDE = Target("openai", "gpt-4"), Target("anthropic", "claude-sonnet-4-5")
 GPT4O, MINI = Target("openai", "gpt-4o"), Target("openai", "gpt-4o-mini")
@@ -25,13 +25,19 @@ def alias(*deployments: str | tuple[str, int], **fields: object) -> ModelConfig:
 class TestProviders:
     @pytest.mark.parametrize("name", ["openai", "OpenAI", "OPENAI"])
     def test_a_name_in_any_case_is_a_route_of_one(self, catalog, name):
-        assert catalog().route(name, "gpt-4") == Route((GPT4,), 3, 120.0)
+        expected = Route(((Deployment(GPT4),),), 2, 120.0, Timeouts(5.0, 30.0, 30.0))
+        assert catalog().route(name, "gpt-4") == expected
 
     def test_the_settings_say_how_hard_to_try(self, catalog):
-        chosen = {"request_deadline": 7.0}
+        chosen = {
+            "request_deadline": 70.0,
+            "connect_timeout": 2.0,
+            "request_timeout": 20.0,
+            "stream_idle_timeout": 10.0,
+        }
         route = catalog(overrides=chosen).route("openai", "gpt-4")
-        assert (route.attempts, route.deadline_seconds) == (3, 7.0)
-        assert route.first_token_seconds is None
+        assert (route.retries, route.deadline_seconds) == (2, 70.0)
+        assert route.timeouts == Timeouts(connect=2.0, first_token=20.0, idle=10.0)
 
     def test_names_that_lead_nowhere_are_the_callers_mistake(self, catalog):
         with pytest.raises(UnknownProviderError):
@@ -90,32 +96,42 @@ class TestAliases:
         assert set(targets[:2]) == {GPT4, GPT4O}
         assert targets[2:] == (CLAUDE, MINI)
 
-    def test_weights_say_how_often_who_is_first(self, catalog):
-        random.seed(0)
-        made = catalog(
-            smart=alias(("openai/gpt-4", 6), ("openai/gpt-4o", 3), "openai/gpt-4o-mini")
-        )
-        routes = [made.route(ALIAS_PROVIDER, "smart").targets for _ in range(2000)]
-        first = Counter(targets[0] for targets in routes)
-
-        assert all(set(targets) == {GPT4, GPT4O, MINI} for targets in routes)
-        assert first[GPT4] == pytest.approx(1200, rel=0.1)
-        assert first[GPT4O] == pytest.approx(600, rel=0.15)
-        assert first[MINI] == pytest.approx(200, rel=0.3)
-
     def test_they_have_their_own_patience(self, catalog):
         timeouts = {"first_token": 2.5, "total": 9.0}
         made = catalog(
             smart=alias("openai/gpt-4", retries=0, timeouts=timeouts),
             cheap=alias("openai/gpt-4"),
         )
-        assert made.route(ALIAS_PROVIDER, "smart") == Route((GPT4,), 1, 9.0, 2.5)
-        assert made.route(ALIAS_PROVIDER, "cheap") == Route((GPT4,), 3, 120.0, None)
+        smart, cheap = (made.route(ALIAS_PROVIDER, name) for name in ("smart", "cheap"))
+        assert (smart.retries, cheap.retries) == (0, 2)
+        assert (smart.deadline_seconds, cheap.deadline_seconds) == (9.0, 120.0)
+        assert (smart.total_seconds, cheap.total_seconds) == (9.0, None)
+        assert smart.timeouts == Timeouts(5.0, 2.5, 30.0)
+        assert cheap.timeouts == Timeouts(5.0, 30.0, 30.0)
 
     def test_the_fallback_of_the_settings_is_not_theirs(self, catalog):
         chosen = {"llm_fallback_provider": "anthropic"}
         made = catalog(overrides=chosen, smart=alias("openai/gpt-4"))
         assert made.route(ALIAS_PROVIDER, "smart").targets == (GPT4,)
+
+
+class TestWindowsAndPrices:
+    @pytest.mark.parametrize(
+        ("deployment", "window"),
+        [
+            (Deployment(GPT4O), 128_000),
+            (Deployment(GPT4O, context_window=8), 8),
+            (Deployment(Target("ollama", "llama3.2"), context_window=8), 8),
+            (Deployment(Target("ollama", "llama3.2")), None),
+        ],
+    )
+    def test_the_operator_goes_before_the_catalogue(self, catalog, deployment, window):
+        assert catalog().window_of(deployment) == window
+
+    def test_prices_are_the_catalogues(self, catalog):
+        price = catalog().price_of(GPT4O)
+        assert (price.input, price.output) == (Decimal("2.5"), Decimal(10))
+        assert catalog().price_of(Target("ollama", "llama3.2")) is None
 
 
 class TestEntries:

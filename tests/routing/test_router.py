@@ -21,6 +21,7 @@ from llm_proxy.errors import (
     PromptTooLongError,
     ProviderNotConfiguredError,
     RequestRejectedError,
+    UnsupportedFeatureError,
     UnsupportedModelError,
 )
 from llm_proxy.routing import (
@@ -29,6 +30,7 @@ from llm_proxy.routing import (
     Health,
     OpenStream,
     Reply,
+    RetryBudget,
     Route,
     Target,
     Trace,
@@ -42,34 +44,36 @@ FIRST, SECOND, THIRD = (Target(name, "m") for name in ("first", "second", "third
 def route(
     *targets: Target,
     attempts: int = 3,
-    deadline: float = 100,
+    deadline: float = 20,
     first_token: float | None = None,
 ) -> Route:
     tiers = tuple((Deployment(target),) for target in targets or (FIRST,))
     return Route(tiers, attempts - 1, deadline, Timeouts(first_token=first_token))
 
 
-async def ask(router, where: Route) -> Reply[ChatResponse]:
+async def ask(router, where: Route, trace: Trace | None = None) -> Reply[ChatResponse]:
     return await router.ask(
-        where, lambda provider: provider.complete(QUESTION), Trace()
+        where, lambda provider: provider.complete(QUESTION), trace or Trace()
     )
 
 
-async def open_stream(router, where: Route) -> OpenStream[Chunk]:
+async def open_stream(
+    router, where: Route, trace: Trace | None = None
+) -> OpenStream[Chunk]:
     return await router.open(
         where,
         lambda provider: provider.stream(QUESTION),
         lambda chunk: bool(chunk.text.strip()),
-        Trace(),
+        trace or Trace(),
     )
 
 
-async def complete(router, where: Route) -> str:
-    return (await ask(router, where)).answer.text
+async def complete(router, where: Route, trace: Trace | None = None) -> str:
+    return (await ask(router, where, trace)).answer.text
 
 
-async def stream(router, where: Route) -> str:
-    opened = await open_stream(router, where)
+async def stream(router, where: Route, trace: Trace | None = None) -> str:
+    opened = await open_stream(router, where, trace)
     rest = [batch async for batch in opened.rest]
     return "".join(chunk.text for batch in [opened.first, *rest] for chunk in batch)
 
@@ -97,13 +101,7 @@ async def test_the_reply_says_who_gave_it(router, scripted):
 class TestRetries:
     @BOTH_CALLS
     @pytest.mark.parametrize(
-        "kind",
-        [
-            LLMConnectionError,
-            LLMConnectionLostError,
-            LLMUnavailableError,
-            LLMRateLimitedError,
-        ],
+        "kind", [LLMConnectionLostError, LLMUnavailableError, LLMRateLimitedError]
     )
     async def test_what_may_pass_is_tried_again(self, router, scripted, call, kind):
         provider = scripted(kind(), kind(), "Hi")
@@ -144,6 +142,16 @@ class TestRetries:
         assert (provider.calls, len(waits)) == (2, 1)
 
     @BOTH_CALLS
+    async def test_who_cannot_be_reached_twice_is_not_there(
+        self, router, scripted, call
+    ):
+        provider = scripted(LLMConnectionError(), LLMConnectionError(), "Hi")
+
+        with pytest.raises(LLMConnectionError):
+            await call(router(first=provider), route())
+        assert provider.calls == 2
+
+    @BOTH_CALLS
     @pytest.mark.parametrize("attempts", [1, 2, 3, 5])
     async def test_attempts_are_counted(self, router, scripted, waits, call, attempts):
         provider = scripted(LLMUnavailableError())
@@ -151,6 +159,15 @@ class TestRetries:
         with pytest.raises(LLMUnavailableError):
             await call(router(first=provider), route(attempts=attempts))
         assert (provider.calls, len(waits)) == (attempts, attempts - 1)
+
+    @BOTH_CALLS
+    async def test_one_that_succeeds_costs_nothing(self, router, scripted, call):
+        budget = RetryBudget(capacity=1)
+        provider = scripted(*[LLMUnavailableError(), "Hi"] * 5)
+        made = router(budget=budget, first=provider)
+        for _ in range(5):
+            assert await call(made, route()) == "Hi"
+        assert budget.left("first") == 1
 
     async def test_the_last_error_is_raised_with_its_cause(self, router, scripted):
         cause = ConnectionResetError("reset")
@@ -205,16 +222,23 @@ class TestWaits:
         assert all(4 <= step <= 11 for step in steps)
         assert len({round(step % 1, 3) for step in steps}) > 5
 
-    @pytest.mark.parametrize(
-        ("advice", "seconds"), [(0, 0), (0.25, 0.25), (3, 3), (59, 59), (1e20, 60)]
-    )
-    async def test_the_upstreams_advice_goes_before_them_up_to_a_bound(
-        self, router, scripted, waits, advice, seconds
+    @pytest.mark.parametrize("kind", [LLMRateLimitedError, LLMUnavailableError])
+    @pytest.mark.parametrize("seconds", [0, 0.25, 3, 59])
+    async def test_the_upstreams_advice_goes_before_them(
+        self, router, scripted, waits, kind, seconds
     ):
-        for kind in (LLMRateLimitedError, LLMUnavailableError):
-            waits.clear()
-            error = kind(retry_after_seconds=advice)
-            assert await self.waits(router, scripted, waits, None, error) == [seconds]
+        error = kind(retry_after_seconds=seconds)
+        steps = await self.waits(router, scripted, waits, None, error)
+        assert steps == [pytest.approx(each) for each in [seconds] if each]
+
+    async def test_advice_beyond_all_patience_is_not_awaited(
+        self, router, scripted, waits
+    ):
+        provider = scripted(LLMRateLimitedError(retry_after_seconds=61), "Hi")
+
+        with pytest.raises(LLMRateLimitedError):
+            await complete(router(first=provider), route(deadline=1e6))
+        assert (provider.calls, waits) == (1, [])
 
     @BOTH_CALLS
     async def test_one_that_the_deadline_does_not_allow_ends_the_attempts(
@@ -264,20 +288,28 @@ class TestDeadline:
 
 
 class TestFirstToken:
-    @BOTH_CALLS
     async def test_silence_is_a_time_out_of_the_attempt(
-        self, router, scripted, forever, call
+        self, router, scripted, forever
     ):
         first, second = scripted(forever), scripted("Hi")
         where = route(FIRST, SECOND, first_token=0.05)
 
-        assert await call(router(first=first, second=second), where) == "Hi"
+        assert await stream(router(first=first, second=second), where) == "Hi"
         assert first.calls == 1
 
     async def test_it_says_whose(self, router, scripted, forever):
         with pytest.raises(LLMTimeoutError) as caught:
-            await complete(router(first=scripted(forever)), route(first_token=0.05))
+            await stream(router(first=scripted(forever)), route(first_token=0.05))
         assert caught.value.provider == "first"
+
+    async def test_it_does_not_bind_complete_answers(self, router, scripted):
+        class Slow(scripted):
+            async def complete(self, request):
+                await asyncio.sleep(0.05)
+                return await super().complete(request)
+
+        where = route(first_token=0.01)
+        assert await complete(router(first=Slow("Hi")), where) == "Hi"
 
     async def test_chunks_without_text_do_not_count(self, router, scripted, forever):
         first, second = scripted(("", " ", forever)), scripted(("Hi",))
@@ -430,12 +462,8 @@ class TestStreams:
 
 class TestBreaker:
     @pytest.fixture
-    def now(self):
-        return [0.0]
-
-    @pytest.fixture
-    def health(self, now):
-        return Health(failures=2, cooldown_seconds=30, clock=lambda: now[0])
+    def health(self, clock):
+        return Health(failures=2, cooldown_seconds=30, clock=clock)
 
     async def refused(self, call, router, *targets: Target) -> APIError:
         with pytest.raises(APIError) as caught:
@@ -444,7 +472,7 @@ class TestBreaker:
 
     @BOTH_CALLS
     async def test_it_spares_an_upstream_that_is_down(
-        self, router, scripted, health, now, call
+        self, router, scripted, health, clock, call
     ):
         provider = scripted(LLMUnavailableError(), LLMUnavailableError(), "Hi")
         guarded = router(health, first=provider)
@@ -453,9 +481,7 @@ class TestBreaker:
         assert type(await self.refused(call, guarded)) is LLMCoolingDownError
         assert provider.calls == 2
 
-        now[0] = 31
-        assert await call(guarded, route()) == "Hi"
-        now[0] = 32
+        clock.now = 31
         assert await call(guarded, route()) == "Hi"
 
     async def test_it_sends_calls_to_the_fallback_at_once(
@@ -471,7 +497,7 @@ class TestBreaker:
         self, router, scripted, health
     ):
         provider = scripted(LLMUnavailableError())
-        with pytest.raises(LLMCoolingDownError):
+        with pytest.raises(LLMUnavailableError):
             await complete(router(health, first=provider), route(attempts=5))
         assert provider.calls == 2
 
@@ -490,14 +516,17 @@ class TestBreaker:
             await self.refused(complete, guarded)
         assert await complete(guarded, route()) == "Hi"
 
-    async def test_a_stream_is_a_success_once_it_has_text(
+    async def test_a_stream_that_dies_later_is_a_failure(
         self, router, scripted, health
     ):
-        error = LLMUnavailableError()
-        guarded = router(health, first=scripted(error, ("H", error), error, "Hi"))
-        for _ in range(3):
-            assert await self.refused(stream, guarded) is error
-        assert await stream(guarded, route()) == "Hi"
+        error = LLMStreamBrokenError()
+        guarded = router(health, first=scripted(("H", error)))
+        for _ in range(2):
+            opened = await open_stream(guarded, route())
+            with pytest.raises(LLMStreamBrokenError):
+                await anext(opened.rest)
+            opened.source.attempt.end(error)
+        assert type(await self.refused(stream, guarded)) is LLMCoolingDownError
 
     async def test_silence_before_the_first_token_counts(
         self, router, scripted, health, forever
@@ -506,8 +535,67 @@ class TestBreaker:
         guarded = router(health, first=provider)
         for _ in range(3):
             with pytest.raises((LLMTimeoutError, LLMCoolingDownError)):
-                await complete(guarded, route(first_token=0.02))
+                await stream(guarded, route(first_token=0.02))
         assert provider.calls == 2
+
+    async def test_it_may_open_while_a_call_waits(
+        self, router, scripted, health, waits, monkeypatch
+    ):
+        async def sleep(seconds: float) -> None:
+            for _ in range(2):
+                health.begin(FIRST).end(LLMUnavailableError())
+
+        monkeypatch.setattr(waits, "sleep", sleep)
+        first = scripted(LLMUnavailableError(), "Hi")
+        both = router(health, first=first, second=scripted("Ho"))
+        assert await complete(both, route(FIRST, SECOND)) == "Ho"
+        assert first.calls == 1
+
+
+class TestTrace:
+    @BOTH_CALLS
+    async def test_it_tells_of_everybody(self, router, scripted, call, clock):
+        health = Health(failures=5, cooldown_seconds=30, clock=clock)
+        health.begin(THIRD).end(LLMRateLimitedError(retry_after_seconds=99))
+        both = router(
+            health,
+            first=scripted(
+                LLMUnavailableError(log_detail="SECRET"), UnsupportedFeatureError()
+            ),
+            third=scripted("Ha"),
+            fourth=scripted("Hi"),
+        )
+        trace = Trace("id", "ann", "smart")
+        fourth = Target("fourth", "m")
+        await call(both, route(FIRST, SECOND, THIRD, fourth), trace)
+
+        assert [(each.target, each.outcome, each.code) for each in trace.tried] == [
+            (FIRST, "failed", "LLM_UNAVAILABLE"),
+            (FIRST, "passed_over", "UNSUPPORTED_FEATURE"),
+            (SECOND, "passed_over", "PROVIDER_NOT_CONFIGURED"),
+            (THIRD, "passed_over", "LLM_RATE_LIMITED"),
+            (fourth, "answered", ""),
+        ]
+        # Callers may read it.
+        assert all(each.detail for each in trace.tried[:-1])
+        assert "SECRET" not in repr(trace.tried)
+        assert (trace.answered_by, trace.attempts) == (fourth, 2)
+
+    async def test_it_tells_how_long_we_waited(self, router, scripted):
+        error = LLMUnavailableError(retry_after_seconds=5)
+        trace = Trace()
+        await complete(router(first=scripted(error, "Hi")), route(), trace)
+        assert [each.waited_seconds for each in trace.tried] == [0, 5]
+
+    async def test_a_defect_is_nobodys_failure(self, router, scripted, clock):
+        health = Health(failures=1, cooldown_seconds=30, clock=clock)
+        trace = Trace()
+        with pytest.raises(KeyError):
+            await complete(
+                router(health, first=scripted(KeyError())), route(FIRST), trace
+            )
+        assert [each.outcome for each in trace.tried] == ["abandoned"]
+        assert health.condition(FIRST).state == "closed"
 
 
 class TestCancellation:

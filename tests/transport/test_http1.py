@@ -8,7 +8,7 @@ import httpx
 import pytest
 import trustme
 
-from llm_proxy.transport import PoolTransport, raw_body
+from llm_proxy.transport import PoolTransport, limit_silence, raw_body
 
 pytestmark = pytest.mark.integration
 
@@ -292,3 +292,58 @@ class TestTLS:
             request.extensions["timeout"]["connect"] = 0.1
             with pytest.raises(httpx.ConnectTimeout):
                 await transport.handle_async_request(request)
+
+
+class TestLimitSilence:
+    """The bound on silence, changed while a body is read."""
+
+    @staticmethod
+    async def read(transport, url, *, before, after):
+        response = await transport.handle_async_request(post(url, read=before))
+        try:
+            body = raw_body(response)
+            first = await anext(body)
+            limit_silence(response, after)
+            return first + b"".join([part async for part in body])
+        finally:
+            await response.aclose()
+
+    @staticmethod
+    def in_two_parts(pause):
+        async def converse(reader, writer):
+            while await reader.readuntil(b"{}"):
+                writer.write(HEAD + LENGTH + b"\r\no")
+                await writer.drain()
+                await asyncio.sleep(pause)
+                writer.write(b"k")
+
+        return converse
+
+    @pytest.mark.parametrize("after", [5.0, None])
+    async def test_who_has_begun_may_be_granted_more(self, after):
+        async with upstream(self.in_two_parts(0.2)) as (transport, url, _):
+            body = await self.read(transport, url, before=0.05, after=after)
+        assert body == b"ok"
+
+    @pytest.mark.parametrize("before", [5.0, None])
+    async def test_or_less(self, before):
+        async with upstream(self.in_two_parts(60)) as (transport, url, _):
+            async with asyncio.timeout(10):
+                with pytest.raises(httpx.ReadTimeout):
+                    await self.read(transport, url, before=before, after=0.05)
+
+    async def test_the_next_exchange_has_its_own_bound(self):
+        async with upstream(self.in_two_parts(0.1)) as (transport, url, made):
+            await self.read(transport, url, before=0.05, after=None)
+            await self.read(transport, url, before=5.0, after=5.0)
+            async with asyncio.timeout(10):
+                with pytest.raises(httpx.ReadTimeout):
+                    await self.read(transport, url, before=5.0, after=0.01)
+        assert len(made) == 1
+
+    async def test_what_has_ended_is_left_alone(self):
+        async with upstream(replying(OK)) as (transport, url, _):
+            response = await transport.handle_async_request(post(url))
+            await response.aread()
+            await response.aclose()
+            limit_silence(response, 0.01)

@@ -46,11 +46,15 @@ def new_call(
         UnknownModelError: A fallback's name leads nowhere.
     """
     session = ""
+    wishes: dict[bytes, str] = {}
     for name, value in request.scope["headers"]:
-        if (wish := _WISHES.get(name)) is not None:
-            route = wish(route, value.decode("latin-1"), request)
+        if name in _WISHES:
+            # One wish of a kind, or a long list of fallbacks could come in parts.
+            wishes[name] = value.decode("latin-1")
         elif name == b"x-session-id":
             session = value.decode("latin-1")
+    for name, wish in wishes.items():
+        route = _WISHES[name](route, wish, request)
     if route.affinity is not None:
         digest = session_of(route.affinity, principal.name, fields, session)
         route = replace(route, session=digest)

@@ -16,8 +16,8 @@ from llm_proxy.api.meta import answer_meta
 from llm_proxy.api.response import json_response
 from llm_proxy.api.schemas import ChatBody
 from llm_proxy.errors import APIError
-from llm_proxy.exchange import LiveAnswer
 from llm_proxy.gateway import Answer, Gateway
+from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.routing import Catalog
 from llm_proxy.types import ChatRequest, Chunk, said
 
@@ -29,7 +29,10 @@ async def chat(request: Request) -> Response:
     gateway: Gateway = request.app.state.gateway
     catalog: Catalog = request.app.state.catalog
     route = catalog.route(body.provider, body.model, lambda: body.prompt)
-    call = new_call(request, caller, "chat", route, {"model": body.model})
+    # Only sessions are told apart by more than the model.
+    has_sessions = route.affinity is not None
+    fields = body.model_dump() if has_sessions else {"model": body.model}
+    call = new_call(request, caller, "chat", route, fields)
     if body.stream:
         async with Connected(request.receive, request.app.state.drain):
             live = await gateway.stream(call, _request(body))

@@ -38,6 +38,8 @@ class Connected:
         traceback: TracebackType | None,
     ) -> None:
         self._watcher.cancel()
+        # It refers back to this; a cycle would wait for the garbage collector.
+        del self._watcher
         self._work.__exit__(kind, error, traceback)
 
     async def _watch(self) -> None:

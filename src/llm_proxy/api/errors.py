@@ -22,6 +22,7 @@ from llm_proxy.errors import (
     InvalidInputError,
     MethodNotAllowedError,
     NotFoundError,
+    OverloadedError,
     PayloadTooLargeError,
     RateLimitExceeded,
     UnsupportedMediaTypeError,
@@ -124,7 +125,8 @@ def install_error_handlers(app: FastAPI, admission: Admission) -> None:
 
     @app.exception_handler(APIError)
     async def api_error(request: Request, error: APIError) -> Response:
-        if error.status >= 500:
+        # A service that is full has other things to do than to say so at length.
+        if error.status >= 500 and not isinstance(error, OverloadedError):
             _log.error(
                 error.code,
                 status=error.status,

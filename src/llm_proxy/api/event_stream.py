@@ -9,7 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 from llm_proxy.api.connection import ClientDisconnectedError, Connected
 from llm_proxy.errors import APIError, InternalError, LLMTimeoutError, OverloadedError
-from llm_proxy.exchange import F, LiveAnswer
+from llm_proxy.exchange import F
+from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.telemetry import get_logger
 
 _log = get_logger(__name__)

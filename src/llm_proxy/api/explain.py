@@ -13,7 +13,17 @@ from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.inquiries import read_model_name
 from llm_proxy.api.v1.surfaces import OPENAI
 from llm_proxy.errors import APIError
-from llm_proxy.routing import Catalog, Deployment, Plan, Policy, Route, Trace, Traces
+from llm_proxy.pricing import Price
+from llm_proxy.routing import (
+    Catalog,
+    Condition,
+    Deployment,
+    Plan,
+    Policy,
+    Route,
+    Trace,
+    Traces,
+)
 from llm_proxy.settings import Settings
 from llm_proxy.types import Principal
 from llm_proxy.wire import Asked, Inquiry, latest_texts
@@ -112,11 +122,31 @@ def _describe(
         "provider": target.provider,
         "model": target.model,
         "weight": deployment.weight,
-        "health": asdict(policy.health.condition(target)),
+        "health": _health(policy.health.condition(target)),
         "retriesLeft": policy.budget.left(target.provider),
         "contextWindow": catalog.window_of(deployment),
-        "price": None if price is None else asdict(price),
+        "price": None if price is None else _price(price),
         "problem": problem,
+    }
+
+
+def _health(condition: Condition) -> dict[str, Any]:
+    latency = condition.latency_seconds
+    return {
+        "state": condition.state,
+        "seconds": round(condition.seconds, 3),
+        "code": condition.code or None,
+        "inFlight": condition.in_flight,
+        "latencySeconds": None if latency is None else round(latency, 6),
+        "failures": condition.failures,
+    }
+
+
+def _price(price: Price) -> dict[str, str | None]:
+    """Write a price in words, since JSON's numbers are no decimals."""
+    return {
+        name: None if dollars is None else str(dollars)
+        for name, dollars in asdict(price).items()
     }
 
 
@@ -126,7 +156,12 @@ def _policy(request: Request, route: Route) -> dict[str, Any]:
     return {
         "retries": route.retries,
         "deadlineSeconds": route.deadline_seconds,
-        "timeouts": asdict(route.timeouts),
+        "timeouts": {
+            "connect": route.timeouts.connect,
+            "firstToken": route.timeouts.first_token,
+            "idle": route.timeouts.idle,
+            "total": route.total_seconds,
+        },
         "streamRecovery": route.stream_recovery,
         "hedgeAfter": route.hedge_after,
         "session": route.session.hex() or None,

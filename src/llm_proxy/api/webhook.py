@@ -27,7 +27,9 @@ async def webhook(request: Request) -> Response:
     )
     catalog: Catalog = request.app.state.catalog
     route = catalog.default_route(lambda: body.prompt)
-    call = new_call(request, caller, f"webhook.{task.type}", route, {})
+    call = new_call(
+        request, caller, f"webhook.{task.type}", route, {"prompt": body.prompt}
+    )
     async with Connected(request.receive, request.app.state.drain):
         done = await gateway.process(task, call)
     exchange = done.answer.exchange

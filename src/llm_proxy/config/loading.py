@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -127,7 +128,14 @@ def _keys_of(location: Iterable[str | int]) -> list[str]:
     kind: Any = ProxyConfig
     for part in location:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(part)].annotation
+            kind = _bare(kind.model_fields[str(part)].annotation)
         else:
-            kind = next(arg for arg in reversed(get_args(kind)) if arg is not ...)
+            kind = _bare(next(arg for arg in get_args(kind)[::-1] if arg is not ...))
     return list(kind.model_fields)
+
+
+def _bare(kind: Any) -> Any:  # noqa: ANN401 - types have no common type
+    """Take off what surrounds a type: its rules, and that there may be none."""
+    while get_origin(kind) in (Annotated, Union, UnionType):
+        kind = get_args(kind)[0]
+    return kind

@@ -110,6 +110,11 @@ class LLMProvider(ABC):
             _ = inquiry.request
 
     @property
+    def has_key(self) -> bool:
+        """Whether a key of the operator's opens it."""
+        return False
+
+    @property
     def prefills(self) -> bool:
         """Whether the model goes on from the beginning of an answer of its own."""
         return False

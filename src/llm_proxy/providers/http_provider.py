@@ -102,6 +102,13 @@ class HTTPProvider(LLMProvider):
 
         return self._upstream.stream(self._outgoing(encoded, stream=True), begin)
 
+    @property
+    def has_key(self) -> bool:
+        """Whether a key of the operator's opens it; see `LLMProvider.has_key`."""
+        connection = self._connection
+        # Upstreams of our own have keys that nobody else knows.
+        return connection.api_key is not None and connection.server is None
+
     def converse(self, request: ChatRequest) -> AsyncGenerator[Sequence[Chunk], None]:
         """Ask once as for callers of `/v1`; see `LLMProvider.converse`."""
         encoded = self._v1_dialect.encode_request(self.model, request, True)

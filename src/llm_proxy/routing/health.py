@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 from llm_proxy.errors import (
     LLMAPIError,
@@ -16,6 +14,7 @@ from llm_proxy.errors import (
     LLMTimeoutError,
     LLMUnavailableError,
 )
+from llm_proxy.routing.condition import Condition, Pause, State
 from llm_proxy.routing.route import Target
 from llm_proxy.routing.vitals import Vitals
 
@@ -27,46 +26,10 @@ _COUNTED = (
     LLMUnavailableError,
 )
 _CREDENTIAL = (LLMCredentialsError, LLMQuotaExhaustedError)
+# Timers may fire as much before their time.
+_EARLY_SECONDS = 0.01
 # Names of models come from callers, so what is kept per name has to be bounded.
 _MAX_KEPT = 1024
-
-State = Literal["closed", "open", "half_open", "cooling_down"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Why a deployment is not asked now.
-
-    Attributes:
-        seconds: Until it may be asked.
-        error: What to tell who wanted to.
-        by_advice: Whether the upstream itself has said when to come again.
-    """
-
-    seconds: float
-    error: LLMAPIError
-    by_advice: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """How a deployment is doing, for people.
-
-    Attributes:
-        state: ``closed`` lets calls through, ``half_open`` one to try.
-        seconds: Until it may be asked again.
-        code: The error that keeps calls away; empty if none does.
-        in_flight: Attempts under way.
-        latency_seconds: To the first content, lately; None if not known.
-        failures: In a row.
-    """
-
-    state: State
-    seconds: float
-    code: str
-    in_flight: int
-    latency_seconds: float | None
-    failures: int
 
 
 class Health:
@@ -113,16 +76,17 @@ class Health:
         if vitals is None or not vitals.until:
             return None
         left = vitals.until - self.clock()
-        if left <= 0 or vitals.error is None:
+        if left <= _EARLY_SECONDS or vitals.error is None:
             return None
         by_advice = not vitals.is_open
         return Pause(left, _refusal(vitals.error, target, left, by_advice), by_advice)
 
-    def begin(self, target: Target) -> "Attempt":
+    def begin(self, target: Target, has_key: bool = True) -> "Attempt":
         """Note that a deployment is asked.
 
         Args:
             target: The deployment; `pause_of` has let it through.
+            has_key: Whether the operator's key for its provider is at stake.
 
         Returns:
             The attempt; whoever begins it must end it.
@@ -135,7 +99,7 @@ class Health:
         else:
             vitals.until = 0.0
         vitals.in_flight += 1
-        return Attempt(self, target, vitals, now)
+        return Attempt(self, target, vitals, now, has_key)
 
     def vitals_of(self, target: Target) -> Vitals:
         """Give the figures of a deployment, to compare it with others.
@@ -213,8 +177,8 @@ class Health:
         self, attempt: "Attempt", error: LLMAPIError, now: float
     ) -> None:
         until = now + self._cooldown_seconds
-        if error.upstream_status == 403:
-            # The key is good, but not for this model.
+        if error.upstream_status == 403 or not attempt.has_key:
+            # A key may be good, but not for this model.
             attempt.vitals.open(until, error)
         else:
             self._credentials[attempt.target.provider] = until, error
@@ -228,18 +192,33 @@ class Attempt:
         target: The deployment.
         vitals: Its figures.
         started: When it was asked, on the health's clock.
+        has_key: As for `Health.begin`.
 
     Attributes:
         is_probe: Whether the breaker's next state depends on it.
     """
 
-    __slots__ = ("_has_ended", "_health", "_started", "is_probe", "target", "vitals")
+    __slots__ = (
+        "_has_ended",
+        "_health",
+        "_started",
+        "has_key",
+        "is_probe",
+        "target",
+        "vitals",
+    )
 
     def __init__(
-        self, health: Health, target: Target, vitals: Vitals, started: float
+        self,
+        health: Health,
+        target: Target,
+        vitals: Vitals,
+        started: float,
+        has_key: bool,
     ) -> None:
         self.target = target
         self.vitals = vitals
+        self.has_key = has_key
         self.is_probe = vitals.is_open
         self._health = health
         self._started = started

@@ -10,33 +10,16 @@ from llm_proxy.errors import (
     LLMConnectionError,
     LLMContentFilteredError,
     LLMStreamBrokenError,
+    LLMTimeoutError,
     PromptTooLongError,
     ProviderNotConfiguredError,
     UnsupportedFeatureError,
 )
-from llm_proxy.routing.backoff import Backoff
-from llm_proxy.routing.budget import RetryBudget
 from llm_proxy.routing.choice import choose, choose_for
-from llm_proxy.routing.health import Health, Pause
+from llm_proxy.routing.condition import Pause
+from llm_proxy.routing.policy import Policy
 from llm_proxy.routing.route import Deployment, Route, Target, Tier
 from llm_proxy.routing.trace import Trace, Tried
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What all calls have in common.
-
-    Attributes:
-        health: Knows which deployments are left alone.
-        budget: Knows how many retries upstreams get.
-        backoff: How long to wait between attempts.
-        window_of: Says how many tokens a deployment reads; None if nobody knows.
-    """
-
-    health: Health
-    budget: RetryBudget
-    backoff: Backoff
-    window_of: Callable[[Deployment], int | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +143,15 @@ class Plan:
         elif not isinstance(error, LLMAPIError):
             raise error
         self.problem = error
+
+    def take_problem(self) -> APIError:
+        """Give away the failure to tell the caller; whoever keeps it makes a cycle.
+
+        Returns:
+            The error to raise.
+        """
+        problem, self.problem = self.problem, None
+        return problem or LLMTimeoutError(log_detail="nobody was asked")
 
     def broke_off(self, step: Step, error: APIError) -> None:
         """Note that a stream has died after it had begun; it can be asked for again.
@@ -294,7 +286,7 @@ class Plan:
         return None
 
     def _pass_over(self, target: Target, error: APIError) -> None:
-        self._note(target, error.code, error.log_detail or error.message)
+        self._note(target, error.code, error.message)
 
     def _note(self, target: Target, code: str, detail: str) -> None:
         self.trace.tried.append(Tried(target, "passed_over", code, detail))

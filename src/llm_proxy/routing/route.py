@@ -87,6 +87,18 @@ class Route:
         each = (deployment.target for tier in self.tiers for deployment in tier)
         return tuple(dict.fromkeys(each))
 
+    def are_equal(self, one: Deployment, other: Deployment) -> bool:
+        """Say whether two deployments serve the same model.
+
+        Args:
+            one: The one.
+            other: The other.
+
+        Returns:
+            True if one tier has both.
+        """
+        return any({one, other}.issubset(tier) for tier in self.tiers)
+
     def only(self, may_answer: Callable[[Target], bool]) -> "Route":
         """Leave out whom a call cannot go to.
 

@@ -1,75 +1,35 @@
 """The one loop in which calls are attempted, retried and sent elsewhere."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from llm_proxy.errors import (
     APIError,
-    InvalidInputError,
     LLMAPIError,
-    LLMBadResponseError,
     LLMTimeoutError,
-    UnsupportedFeatureError,
 )
 from llm_proxy.providers import LLMProvider, ProviderFactory
+from llm_proxy.routing.booking import book
 from llm_proxy.routing.health import Attempt
 from llm_proxy.routing.hedging import hedged
-from llm_proxy.routing.plan import Plan, Policy, Step
-from llm_proxy.routing.route import Route, Target
-from llm_proxy.routing.trace import Outcome, Trace, Tried
+from llm_proxy.routing.plan import Plan, Step
+from llm_proxy.routing.policy import Policy
+from llm_proxy.routing.reply import (
+    Batches,
+    OpenStream,
+    Reply,
+    Source,
+    first_content,
+)
+from llm_proxy.routing.route import Route
+from llm_proxy.routing.trace import Trace
 from llm_proxy.telemetry import get_logger
 
 T = TypeVar("T")
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[T]):
-    """A complete answer and who gave it."""
-
-    target: Target
-    answer: T
-
-
-Batches = AsyncGenerator[Sequence[T], None]
-
-
-@dataclass(slots=True)
-class Source:
-    """Where a stream comes from at present.
-
-    Attributes:
-        attempt: To be ended by whoever ends the stream, with what went wrong.
-        step: What led to it.
-        plan: Who could be asked instead.
-    """
-
-    attempt: Attempt
-    step: Step
-    plan: Plan
-
-    @property
-    def target(self) -> Target:
-        """Who answers."""
-        return self.attempt.target
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStream(Generic[T]):
-    """A stream that has begun to answer.
-
-    Attributes:
-        first: What came up to the first content.
-        rest: What follows; it must be iterated to its end or closed.
-        source: Where it comes from.
-    """
-
-    first: Sequence[T]
-    rest: Batches[T]
-    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +147,7 @@ class Router:
         async def begin(provider: LLMProvider) -> tuple[list[T], Batches[T]]:
             try:
                 async with asyncio.timeout(seconds):
-                    return await _first_content(call(provider), has_content)
+                    return await first_content(call(provider), has_content)
             except TimeoutError as error:
                 raise LLMTimeoutError(log_detail="no text in time") from error
 
@@ -247,14 +207,16 @@ class Router:
             except APIError as error:
                 plan.failed(step, error)
                 failed, step = step, plan.next()
-                if step is not None and step.target != failed.target:
+                if step is not None and not plan.route.are_equal(
+                    failed.deployment, step.deployment
+                ):
                     _log.warning(
                         "llm_fallback",
                         provider=failed.target.provider,
                         code=error.code,
                         to=str(step.target),
                     )
-        raise plan.problem or LLMTimeoutError(log_detail="nobody was asked")
+        raise plan.take_problem()
 
     async def _attempt(
         self, plan: Plan, step: Step, call: Callable[[LLMProvider], Awaitable[T]]
@@ -267,73 +229,21 @@ class Router:
         provider = self._factory.get_provider(
             target.provider, target.model, route.timeouts
         )
-        attempt = policy.health.begin(target)
+        attempt = policy.health.begin(target, provider.has_key)
         try:
             result = await call(provider)
         except BaseException as error:
             if isinstance(error, LLMAPIError):
                 error.provider = error.provider or target.provider
-            _settle(attempt, error)
-            _take_down(plan.trace, step, attempt, error)
+            book(plan.trace, step, attempt, error)
             raise
-        attempt.answering()
         policy.budget.succeeded(target.provider, step.is_retry)
-        _take_down(plan.trace, step, attempt, None)
+        book(plan.trace, step, attempt)
         return _Opened(attempt, step, result)
 
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _settle(attempt: Attempt, error: BaseException) -> None:
-    """Tell the deployment's health what an attempt says about it."""
-    refused = isinstance(error, InvalidInputError)
-    # Who refuses a request is alive; what was never sent says nothing.
-    alive = refused and not isinstance(error, UnsupportedFeatureError)
-    attempt.end(None if alive else error)
-
-
-def _take_down(
-    trace: Trace, step: Step, attempt: Attempt, error: BaseException | None
-) -> None:
-    if isinstance(error, UnsupportedFeatureError):
-        # It was not asked; the plan notes why.
-        return
-    outcome: Outcome = "answered" if error is None else "abandoned"
-    code = detail = ""
-    if isinstance(error, APIError):
-        outcome, code, detail = "failed", error.code, error.log_detail
-    seconds = attempt.seconds
-    trace.tried.append(
-        Tried(step.target, outcome, code, detail, seconds, step.wait_seconds)
-    )
-    if outcome == "abandoned":
-        _log.info(
-            "llm_attempt_abandoned",
-            provider=step.target.provider,
-            model=step.target.model,
-        )
-    if isinstance(error, LLMAPIError):
-        _log.warning(
-            "llm_attempt_failed",
-            provider=step.target.provider,
-            model=step.target.model,
-            code=code,
-            detail=detail,
-            retryAfterSeconds=error.retry_after_seconds,
-        )
-
-
-async def _first_content(
-    batches: Batches[T], has_content: Callable[[T], bool]
-) -> tuple[list[T], Batches[T]]:
-    first: list[T] = []
-    async for batch in batches:
-        first.extend(batch)
-        if any(map(has_content, batch)):
-            return first, batches
-    raise LLMBadResponseError(log_detail="the stream ended without content")
 
 
 async def _close(opened: tuple[Sequence[T], Batches[T]]) -> None:

@@ -17,7 +17,7 @@ class Tried:
         target: The deployment.
         outcome: ``abandoned`` is an attempt whose answer nobody waited for.
         code: The error, by its code; empty if there is none.
-        detail: What operators should know of it.
+        detail: The same in words, which callers may read.
         seconds: How long the attempt took, to the first content of a stream.
         waited_seconds: How long we waited before it.
     """
@@ -69,7 +69,7 @@ class Trace:
         for number, tried in reversed([*enumerate(self.tried)]):
             if tried.target == target and tried.outcome == "answered":
                 self.tried[number] = replace(
-                    tried, outcome="failed", code=error.code, detail=error.log_detail
+                    tried, outcome="failed", code=error.code, detail=error.message
                 )
                 return
 

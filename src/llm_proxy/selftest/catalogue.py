@@ -61,6 +61,7 @@ class Fault:
         has_advice: Whether callers must be told when to come again.
         comes_late: Whether it may show after the reason why the answer ended.
         passes: Whether `/v1` may pass it on: a vendor's program has to know it.
+        deadline_seconds: What ``x-request-timeout`` allows the instance.
         recovers: Whether the deployment answers if it is asked again, as long as its
             breaker is closed.
     """
@@ -76,6 +77,7 @@ class Fault:
     comes_late: bool = False
     passes: bool = False
     recovers: bool = False
+    deadline_seconds: float = 5.0
 
 
 def _rows(names: str, like: Fault) -> tuple[Fault, ...]:
@@ -117,7 +119,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault("fault-stalled", (SILENT,), begins=True, waits=True),
     *_rows(
         "fault-drip-100 fault-endless",
-        Fault("", (SILENT, BAD_RESPONSE, BROKEN), begins=True, reroutes="perhaps"),
+        Fault(
+            "",
+            (SILENT, BAD_RESPONSE, BROKEN),
+            begins=True,
+            reroutes="perhaps",
+            deadline_seconds=2.0,
+        ),
     ),
     *_rows("fault-cut fault-reset-midway fault-truncated fault-bad-chunk", _CUT),
     *_rows("fault-400 fault-422", _MISTAKE),

@@ -38,7 +38,8 @@ def check_refusal(
     complaints += check_code(surface, reading.error, failures)
     statuses = _statuses(surface, failures)
     if reply.status not in statuses:
-        complaints.append(f"status {reply.status}, not {_one_of(statuses)}")
+        told = f"status {reply.status} ({reading.error.code})"
+        complaints.append(f"{told}, not {_one_of(statuses)}")
     is_ours = all(failure.is_final for failure in failures)
     if is_ours and reply.headers.get("x-should-retry") != "false":
         complaints.append("no x-should-retry: false")

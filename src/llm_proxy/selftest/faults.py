@@ -121,7 +121,10 @@ async def _ask(instance: Instance, case: Case) -> Reply:
         case.surface,
         case.fault.model,
         stream=case.stream,
-        headers=_HEADERS[case.way],
+        headers={
+            "x-request-timeout": f"{case.fault.deadline_seconds:g}",
+            **_HEADERS[case.way],
+        },
     )
 
 

@@ -109,7 +109,9 @@ async def try_restraint(instance: Instance) -> Result:
     Returns:
         The result.
     """
-    reply = await instance.ask(Native(), "fault-429-retry-after-2")
+    reply = await instance.ask(
+        Native(), "fault-429-retry-after-2", headers={"x-request-timeout": "5"}
+    )
     complaints = [reply.broken] if reply.broken else []
     if reply.status not in (502, 503, 504):
         complaints.append(f"status {reply.status}")

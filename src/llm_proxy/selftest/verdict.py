@@ -19,6 +19,9 @@ Outcome = Literal["whole", "refused", "broken", "torn"]
 
 # So much of an answer has come before any stream of the sandbox dies.
 _OPENING = 12
+_BREAKER = "the breaker was open"
+_GIVEN_UP = "it was not asked again: too many failures, or no budget for retries"
+_DEADLINE = "the caller's deadline came before the instance's time-out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +152,19 @@ def judge(case: Case, reply: Reply, expected_text: str, secret: str) -> Verdict:
         *find_unnamed(reply),
     ]
     outcome, allowed = outcome_of(reply, reading), allowed_outcomes(case)
-    reservation = _reservation(case, reply, reading)
-    if outcome == "refused" and reservation:
-        failures = (COOLING_DOWN, *case.fault.failures)
-        complaints += check_refusal(case.surface, reply, reading, failures)
-    elif outcome not in allowed:
+    reservation = _reservation(case, outcome, reply, reading)
+    if outcome not in allowed and not reservation:
         wanted = " or ".join(sorted(allowed))
-        complaints.append(f"{outcome} (status {reply.status}), not {wanted}")
+        complaints.append(f"{_told(outcome, reply, reading)}, not {wanted}")
+    elif reservation == _BREAKER:
+        complaints += check_refusal(case.surface, reply, reading, (COOLING_DOWN,))
     elif outcome == "refused":
         complaints += judge_refusal(case, reply, reading)
     elif outcome == "broken":
         complaints += judge_break(case, reading)
     else:
         complaints += judge_answer(case, reply, reading, expected_text)
-    return Verdict(tuple(complaints), reservation if outcome == "refused" else "")
+    return Verdict(tuple(complaints), reservation)
 
 
 def judge_refusal(case: Case, reply: Reply, reading: Reading) -> list[str]:
@@ -241,20 +243,30 @@ def judge_answer(
     return complaints
 
 
+def _told(outcome: Outcome, reply: Reply, reading: Reading) -> str:
+    code = f", {reading.error.code}" if reading.error is not None else ""
+    return f"{outcome} (status {reply.status}{code})"
+
+
 def _passes(case: Case) -> bool:
     return case.fault.passes and not case.surface.is_native
 
 
-def _reservation(case: Case, reply: Reply, reading: Reading) -> str:
-    told = reading.error.code if reading.error is not None else ""
-    if case.surface.is_native:
-        is_cooling_down = told == COOLING_DOWN.code
-    else:
-        is_cooling_down = reply.status == COOLING_DOWN.status
-    if is_cooling_down:
-        return "the breaker was open"
-    if case.fault.recovers:
-        return "the deployment has failed too often to be asked again"
-    if case.fault.waits and case.way != "alone":
-        return "the caller's deadline came before the instance's time-out"
+def _reservation(case: Case, outcome: Outcome, reply: Reply, reading: Reading) -> str:
+    fault, is_rerouted = case.fault, case.way != "alone"
+    if outcome == "refused" and _is_cooling_down(case.surface, reply, reading):
+        # With a fallback, an open breaker is a reason to ask it, and no excuse.
+        return "" if is_rerouted and fault.reroutes == "always" else _BREAKER
+    if outcome in allowed_outcomes(case):
+        return ""
+    if outcome == "refused" and fault.recovers:
+        return _GIVEN_UP
+    if outcome in ("refused", "broken") and is_rerouted and fault.waits:
+        return _DEADLINE
     return ""
+
+
+def _is_cooling_down(surface: Surface, reply: Reply, reading: Reading) -> bool:
+    if surface.is_native:
+        return reading.error is not None and reading.error.code == COOLING_DOWN.code
+    return reply.status == COOLING_DOWN.status

@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
             httpx.ReadError: The connection broke.
         """
         if self._transport is None or self._is_closed:
-            raise self._failure or httpx.RemoteProtocolError("the connection is closed")
+            raise httpx.RemoteProtocolError("the connection is closed")
         if read_timeout != self._read_timeout:
             self._stop_timer()
         self._reset(read_timeout)
@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
     async def _wait(self) -> None:
         """Wait until something has changed; raise what has gone wrong before."""
         if self._failure is not None:
-            raise self._failure
+            raise _again(self._failure)
         self._waiting_since = self._loop.time()
         if self._timer is None and self._read_timeout is not None:
             self._timer = self._loop.call_later(self._read_timeout, self._check_silence)
@@ -281,3 +281,8 @@ class Connection(asyncio.Protocol):
         # The next request would stand behind what the upstream has not read of this.
         if self._transport is None or self._transport.get_write_buffer_size():
             self._keep_alive = False
+
+
+def _again(failure: httpx.TransportError) -> httpx.TransportError:
+    """Copy a failure: one that is raised and kept makes a cycle with what raises it."""
+    return type(failure)(*failure.args)

@@ -1,6 +1,6 @@
 """Reads the pieces that all vendors' JSON has in common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -44,27 +44,92 @@ def read_count(value: object) -> int:
     return 0
 
 
-def read_text(value: object) -> str:
+def read_string(owner: Mapping[str, Any], name: str) -> str:
+    """Read a piece of an answer; one that cannot be read must not be left out.
+
+    Args:
+        owner: The object that has it.
+        name: Its key.
+
+    Returns:
+        The string; empty if there is none, or null.
+
+    Raises:
+        WireError: It is something else.
+    """
+    value = owner.get(name)
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    raise WireError(f"`{name}` is not a string")
+
+
+def read_mapping(owner: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Read an object that holds a piece of an answer.
+
+    Args:
+        owner: The object that has it.
+        name: Its key.
+
+    Returns:
+        The object; empty if there is none, or null.
+
+    Raises:
+        WireError: It is something else.
+    """
+    value = owner.get(name)
+    if isinstance(value, dict):
+        return value
+    if value is None:
+        return {}
+    raise WireError(f"`{name}` is not an object")
+
+
+def read_mappings(owner: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Read a list of objects that hold pieces of an answer.
+
+    Args:
+        owner: The object that has it.
+        name: Its key.
+
+    Returns:
+        The objects; none if there is no list, or null.
+
+    Raises:
+        WireError: It is something else.
+    """
+    values = owner.get(name)
+    if values is None:
+        return []
+    if not isinstance(values, list):
+        raise WireError(f"`{name}` is not a list")
+    for value in values:
+        if not isinstance(value, dict):
+            raise WireError(f"`{name}` is not a list of objects")
+    return values
+
+
+def read_text(owner: Mapping[str, Any], name: str) -> str:
     """Read text that may be a string, null, or a list of typed parts.
 
     Args:
-        value: A string, None, or parts like ``{"type": "text", "text": ...}``.
+        owner: The object that has it.
+        name: Its key. The value is a string, None, or parts like
+            ``{"type": "text", "text": ...}``.
 
     Returns:
         The text of all text parts together.
+
+    Raises:
+        WireError: It is something else.
     """
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        return ""
-    texts = [
-        part["text"]
-        for part in value
-        if isinstance(part, dict)
-        and part.get("type") == "text"
-        and isinstance(part.get("text"), str)
-    ]
-    return "".join(texts)
+    if not isinstance(owner.get(name), list):
+        return read_string(owner, name)
+    parts = read_mappings(owner, name)
+    return "".join(
+        [read_string(part, "text") for part in parts if part.get("type") == "text"]
+    )
 
 
 def is_utf8(events: bytes) -> bool:

@@ -140,7 +140,7 @@ class TestEmbeddings:
         ("model", "status"),
         [
             ("fault-400", 400),
-            ("fault-401", 502),
+            ("fault-403", 502),
             ("fault-200-error", 502),
             ("fault-malformed", 502),
             ("fault-html", 502),

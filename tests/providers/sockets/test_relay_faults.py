@@ -76,7 +76,7 @@ async def test_a_fault_is_an_error_unless_it_is_the_callers_to_judge(
     provider = await provider_at(
         upstream,
         model + NUMBERS.get(model, ""),
-        v1_request_timeout=0.3,
+        request_timeout=0.3,
         max_v1_body_bytes=2**20,
         max_response_bytes=most,
     )

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from llm_proxy.api.connection import Connected
 from llm_proxy.errors import APIError, LLMTimeoutError
-from llm_proxy.exchange import LiveAnswer
+from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.wire import Passage
 
 

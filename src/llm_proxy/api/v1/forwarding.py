@@ -8,8 +8,9 @@ from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.byte_stream import ByteStream
 from llm_proxy.api.v1.conversation import PassageWriter
 from llm_proxy.api.v1.surfaces import OPENAI
-from llm_proxy.exchange import Call, LiveAnswer
+from llm_proxy.exchange import Call
 from llm_proxy.gateway import Gateway
+from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.providers import Errand
 from llm_proxy.wire import Passage
 

@@ -16,8 +16,8 @@ from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.keeping import Keeper
 from llm_proxy.api.v1.surfaces import RESPONSES
 from llm_proxy.errors import APIError, InvalidInputError, UnsupportedFeatureError
-from llm_proxy.exchange import LiveAnswer
 from llm_proxy.gateway import Gateway
+from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.routing import Catalog
 from llm_proxy.wire import Inquiry, Passage
 from llm_proxy.wire.openai_responses import failed_event, final_response

@@ -26,7 +26,7 @@ from llm_proxy.wire.dialect import Passage, UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
 from llm_proxy.wire.free_text import write_arguments
 from llm_proxy.wire.gathering import PartGatherer
-from llm_proxy.wire.reading import read_object
+from llm_proxy.wire.reading import read_mapping, read_object, read_string
 from llm_proxy.wire.surface import Asked
 
 _EMPTY_TEXT = {"type": "text", "text": "", "citations": []}
@@ -92,22 +92,29 @@ def read_block(block: object, call: int) -> Chunk | None:
 
     Returns:
         What it says; None if it is nothing that we know.
+
+    Raises:
+        WireError: It is a piece of the answer that cannot be read.
     """
     if not isinstance(block, dict):
-        return None
-    match block:
-        case {"type": "text", "text": str(text)}:
-            return Chunk(text)
-        case {"type": "thinking", "thinking": str(text)}:
-            signature = block.get("signature")
-            signature = signature if isinstance(signature, str) else ""
+        raise WireError("a content block is not an object")
+    match block.get("type"):
+        case "text":
+            return Chunk(read_string(block, "text"))
+        case "thinking":
+            text, signature = (
+                read_string(block, "thinking"),
+                read_string(block, "signature"),
+            )
             return Chunk(delta=ThinkingDelta(text, signature))
-        case {"type": "redacted_thinking", "data": str(data)}:
-            return Chunk(delta=ThinkingDelta(encrypted=data))
-        case {"type": "tool_use", "id": str(id_), "name": str(name)}:
-            arguments = block.get("input")
-            text = _write_arguments(arguments) if isinstance(arguments, dict) else "{}"
-            return Chunk(delta=ToolCallDelta(call, id_, name, text))
+        case "redacted_thinking":
+            return Chunk(delta=ThinkingDelta(encrypted=read_string(block, "data")))
+        case "tool_use":
+            id_, name = read_string(block, "id"), read_string(block, "name")
+            if not (id_ and name):
+                raise WireError("a tool call has no name or no id")
+            arguments = orjson.dumps(read_mapping(block, "input")).decode()
+            return Chunk(delta=ToolCallDelta(call, id_, name, arguments))
         case _:
             return None
 
@@ -222,6 +229,9 @@ def _message(body: bytes) -> dict[str, Any]:
         if answer.get("error"):
             raise UpstreamFaultError(error_detail(answer["error"]))
         raise WireError("the answer has no content")
+    if not answer["content"] and answer.get("stop_reason") is None:
+        # A model may say nothing, but then it says why.
+        raise WireError("the answer is empty and has no stop reason")
     return answer
 
 
@@ -229,7 +239,3 @@ def _says_something(block: object) -> bool:
     if not isinstance(block, dict):
         return False
     return block.get("type") != "text" or bool(block.get("text"))
-
-
-def _write_arguments(arguments: dict[str, Any]) -> str:
-    return orjson.dumps(arguments).decode()

@@ -9,7 +9,7 @@ from llm_proxy.wire.anthropic_messages.stream_writer import MESSAGE_STOP
 from llm_proxy.wire.anthropic_messages.usage import UsageTally
 from llm_proxy.wire.dialect import Passage, UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
-from llm_proxy.wire.reading import is_lost_content, is_utf8, read_object
+from llm_proxy.wire.reading import is_utf8, read_event
 from llm_proxy.wire.sse import SSEDecoder, WholeEvents, split_events
 from llm_proxy.wire.stream import Stream
 
@@ -17,13 +17,14 @@ from llm_proxy.wire.stream import Stream
 class AnthropicPassageReader(Stream[Passage]):
     """Looks at the bytes of one streamed message while they pass through.
 
-    Content is not parsed: of every event a search in its bytes tells whether it is one
-    of the few that we must understand.
+    Behind the first content, content is not parsed: of every event a search in its
+    bytes tells whether it is one of the few that we must understand.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._finished = False
+        self._skims = False
         self._events = SSEDecoder()
         self._usage = UsageTally()
         self._whole = WholeEvents()
@@ -32,7 +33,7 @@ class AnthropicPassageReader(Stream[Passage]):
         events = self._whole.feed(data)
         if not events:
             return
-        if _is_plain(events) and is_utf8(events):
+        if self._skims and _is_plain(events) and is_utf8(events):
             pieces.append(Passage(events, _has_content(events)))
             return
         for event in split_events(events):
@@ -50,10 +51,13 @@ class AnthropicPassageReader(Stream[Passage]):
 
     def _look(self, raw: bytes) -> Passage:
         passage = Passage(raw, _has_content(raw))
+        if self._skims and _is_plain(raw):
+            return passage
         for name, payload in self._events.feed(raw):
-            event = _event_of_interest(name, payload)
-            if event is not None:
+            event = _read_event(name, payload)
+            if isinstance(event, dict):
                 passage = self._hear(event, passage)
+        self._skims = self._skims or passage.has_content
         return passage
 
     def _hear(self, event: dict[str, Any], passage: Passage) -> Passage:
@@ -85,22 +89,17 @@ class AnthropicPassageReader(Stream[Passage]):
         return passage
 
 
-def _event_of_interest(name: bytes, payload: bytes) -> dict[str, Any] | None:
+def _read_event(name: bytes, payload: bytes) -> object:
     if name == b"error" and not payload.startswith(b"{"):
         raise UpstreamFaultError(error_detail(payload.decode(errors="replace")))
-    if b'"message_' in payload or b'"error"' in payload or not payload.endswith(b"}"):
-        try:
-            return read_object(payload)
-        except WireError:
-            if is_lost_content(payload, CONTENT_MARKS):
-                raise
-    return None
+    return read_event(payload, CONTENT_MARKS)
 
 
 def _is_plain(events: bytes) -> bool:
     """Whether none of them breaks off, or says more than content."""
     return (
-        events.count(b"}\n\n") == events.count(b"\n\n")
+        # Lines that end in other ways are not told apart by such a count.
+        0 < events.count(b"\n\n") == events.count(b"}\n\n")
         # CPython searches twice as fast from the end.
         and events.rfind(b'"message_') < 0
         and events.rfind(b"error") < 0

@@ -11,7 +11,7 @@ from llm_proxy.wire.anthropic_messages.stop_reasons import (
 from llm_proxy.wire.anthropic_messages.usage import UsageTally
 from llm_proxy.wire.dialect import UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
-from llm_proxy.wire.reading import read_event
+from llm_proxy.wire.reading import read_event, read_mapping, read_string
 from llm_proxy.wire.sse import SSEDecoder
 from llm_proxy.wire.stream import Stream
 
@@ -74,15 +74,13 @@ class AnthropicStreamDecoder(Stream[Chunk]):
         return None
 
     def _read_delta(self, event: dict[str, Any]) -> Chunk | None:
-        delta = event.get("delta")
-        if not isinstance(delta, dict):
-            return None
-        kind = delta.get("type")
+        delta = read_mapping(event, "delta")
+        kind = read_string(delta, "type")
         if kind == "text_delta":
-            text = delta.get("text")
-            return Chunk(text) if isinstance(text, str) and text else None
-        text = delta.get(_DELTA_FIELDS.get(kind, "") if isinstance(kind, str) else "")
-        if not (isinstance(text, str) and text):
+            text = read_string(delta, "text")
+            return Chunk(text) if text else None
+        text = read_string(delta, _DELTA_FIELDS.get(kind, ""))
+        if not text:
             return None
         if kind == "input_json_delta":
             call = self._calls.get(_index(event))

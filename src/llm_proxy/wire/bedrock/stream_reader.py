@@ -10,7 +10,7 @@ from llm_proxy.wire.bedrock.eventstream import FrameDecoder
 from llm_proxy.wire.bedrock.finish import read_finish
 from llm_proxy.wire.bedrock.usage import read_usage
 from llm_proxy.wire.dialect import UpstreamFaultError, WireError
-from llm_proxy.wire.reading import read_object
+from llm_proxy.wire.reading import read_mapping, read_object, read_string
 from llm_proxy.wire.stream import Stream
 
 
@@ -47,10 +47,10 @@ class ConverseStreamReader(Stream[Chunk]):
         return []
 
     def _read_start(self, event: dict[str, Any]) -> Chunk | None:
-        start = event.get("start")
-        block = start.get("toolUse") if isinstance(start, dict) else None
-        if not isinstance(block, dict):
+        start = read_mapping(event, "start")
+        if start.get("toolUse") is None:
             return None
+        block = read_mapping(start, "toolUse")
         if block.get("type") == HOSTED:
             self._calls[_index(event)] = None
             return None
@@ -62,23 +62,19 @@ class ConverseStreamReader(Stream[Chunk]):
         return Chunk(delta=ToolCallDelta(call.number, call_id, name))
 
     def _read_delta(self, event: dict[str, Any]) -> Chunk | None:
-        delta = event.get("delta")
-        if not isinstance(delta, dict):
-            return None
-        text = delta.get("text")
-        if isinstance(text, str):
-            return Chunk(text) if text else None
-        block = delta.get("toolUse")
-        if isinstance(block, dict):
-            return self._read_arguments(_index(event), block.get("input"))
-        thoughts = delta.get("reasoningContent")
-        return _read_thoughts(thoughts) if isinstance(thoughts, dict) else None
+        delta = read_mapping(event, "delta")
+        text = read_string(delta, "text")
+        if text:
+            return Chunk(text)
+        if block := read_mapping(delta, "toolUse"):
+            return self._read_arguments(_index(event), read_string(block, "input"))
+        return _read_thoughts(read_mapping(delta, "reasoningContent"))
 
-    def _read_arguments(self, index: int, piece: object) -> Chunk | None:
+    def _read_arguments(self, index: int, piece: str) -> Chunk | None:
         if index not in self._calls:
             raise WireError("arguments come before their tool call")
         call = self._calls[index]
-        if call is None or not isinstance(piece, str) or not piece:
+        if call is None or not piece:
             return None
         call.has_arguments = True
         return Chunk(delta=ToolCallDelta(call.number, arguments=piece))
@@ -128,6 +124,6 @@ def _index(event: dict[str, Any]) -> int:
 
 
 def _read_thoughts(delta: dict[str, Any]) -> Chunk | None:
-    pieces = [delta.get(name) for name in ("text", "signature", "redactedContent")]
-    texts = [piece if isinstance(piece, str) else "" for piece in pieces]
+    names = ("text", "signature", "redactedContent")
+    texts = [read_string(delta, name) for name in names]
     return Chunk(delta=ThinkingDelta(*texts)) if any(texts) else None

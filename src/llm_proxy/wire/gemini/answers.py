@@ -26,7 +26,7 @@ from llm_proxy.wire.gathering import gather
 from llm_proxy.wire.gemini.logprobs import read_logprobs
 from llm_proxy.wire.gemini.signatures import seal_signature
 from llm_proxy.wire.gemini.usage import read_usage
-from llm_proxy.wire.reading import read_object
+from llm_proxy.wire.reading import read_mapping, read_mappings, read_object, read_string
 
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "STOP": "stop",
@@ -114,10 +114,9 @@ class AnswerReader:
             self._usage = answer["usageMetadata"]
         if not self._begun:
             self._begin(answer, chunks)
-        candidates = answer.get("candidates")
-        if isinstance(candidates, list) and candidates:
-            if isinstance(candidates[0], dict):
-                self._read_candidate(candidates[0], chunks)
+        candidates = read_mappings(answer, "candidates")
+        if candidates:
+            self._read_candidate(candidates[0], chunks)
         else:
             feedback = answer.get("promptFeedback")
             if isinstance(feedback, dict) and feedback.get("blockReason"):
@@ -158,12 +157,8 @@ class AnswerReader:
         )
 
     def _read_candidate(self, candidate: dict[str, Any], chunks: list[Chunk]) -> None:
-        content = candidate.get("content")
-        parts = content.get("parts") if isinstance(content, dict) else None
-        if isinstance(parts, list):
-            for part in parts:
-                if isinstance(part, dict):
-                    self._read_part(part, chunks)
+        for part in read_mappings(read_mapping(candidate, "content"), "parts"):
+            self._read_part(part, chunks)
         if "logprobsResult" in candidate:
             _add_logprobs(read_logprobs(candidate["logprobsResult"]), chunks)
         reason = candidate.get("finishReason")
@@ -174,9 +169,7 @@ class AnswerReader:
             self.ended = self._finish_reason != "stop"
 
     def _read_part(self, part: dict[str, Any], chunks: list[Chunk]) -> None:
-        text = part.get("text")
-        if not isinstance(text, str):
-            text = ""
+        text = read_string(part, "text")
         if part.get("thought") is True:
             self._has_thoughts = True
             self._read_thoughts(text, part, chunks)

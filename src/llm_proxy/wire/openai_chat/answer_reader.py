@@ -19,7 +19,7 @@ from llm_proxy.wire.dialect import ErrorDetail, UpstreamFaultError, WireError
 from llm_proxy.wire.error_detail import error_detail
 from llm_proxy.wire.openai_chat.call_reader import read_calls
 from llm_proxy.wire.openai_chat.usage import read_usage
-from llm_proxy.wire.reading import read_object, read_text
+from llm_proxy.wire.reading import read_mappings, read_object, read_text
 
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -86,21 +86,13 @@ def read_response(body: bytes) -> ChatResponse:
         WireError: The body is not an answer.
     """
     answer = read_answer(body)
-    choices = answer.get("choices")
-    if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
-        raise WireError("the answer has no choices")
-    choice = choices[0]
-    message = choice.get("message")
-    if message is None and isinstance(choice.get("text"), str):
-        # As completions, the older API, say it.
-        message = {"content": choice["text"]}
-    if not isinstance(message, dict):
-        raise WireError("the choice has no message")
-    content, refusal = message.get("content"), read_text(message.get("refusal"))
+    choice = read_choices(answer)[0]
+    message = message_of(choice)
+    refusal = read_text(message, "refusal")
     parts: list[Part] = []
     if thoughts := read_thoughts(message):
         parts.append(Thinking(thoughts))
-    if text := read_text(content) or refusal:
+    if text := read_text(message, "content") or refusal:
         parts.append(Text(text))
     calls = read_calls(message)
     parts += calls
@@ -113,6 +105,44 @@ def read_response(body: bytes) -> ChatResponse:
         usage=read_usage(answer.get("usage")) or Usage(),
         logprobs=read_logprobs(choice.get("logprobs")),
     )
+
+
+def read_choices(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Find the choices of a complete answer.
+
+    Args:
+        answer: The answer.
+
+    Returns:
+        At least one.
+
+    Raises:
+        WireError: There is none.
+    """
+    choices = read_mappings(answer, "choices")
+    if not choices:
+        raise WireError("the answer has no choices")
+    return choices
+
+
+def message_of(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """Find the message of a choice.
+
+    Args:
+        choice: An entry of ``choices`` in a complete answer.
+
+    Returns:
+        The message; of completions, the older API, one that has their text.
+
+    Raises:
+        WireError: There is none.
+    """
+    message = choice.get("message")
+    if message is None and isinstance(choice.get("text"), str):
+        return {"content": choice["text"]}
+    if not isinstance(message, dict):
+        raise WireError("the choice has no message")
+    return message
 
 
 def read_finish_reason(choice: Mapping[str, Any], called: bool) -> FinishReason:
@@ -157,7 +187,7 @@ def read_thoughts(message: Mapping[str, Any]) -> str:
         return ""
     return "".join(
         [
-            read_text(part.get("thinking"))
+            read_text(part, "thinking")
             for part in content
             if isinstance(part, dict) and part.get("type") == "thinking"
         ]

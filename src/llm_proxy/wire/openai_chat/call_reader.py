@@ -12,9 +12,10 @@ import orjson
 from llm_proxy.types import ToolCall, ToolCallDelta
 from llm_proxy.wire.dialect import WireError
 from llm_proxy.wire.openai_chat.message_reader import read_signature
+from llm_proxy.wire.reading import read_mapping, read_mappings, read_string
 
 
-def read_entries(message: Mapping[str, Any]) -> list[Any]:
+def read_entries(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Find the calls, or the pieces of calls, in a message.
 
     Args:
@@ -22,9 +23,11 @@ def read_entries(message: Mapping[str, Any]) -> list[Any]:
 
     Returns:
         The entries of ``tool_calls``, or one with what ``function_call`` says.
+
+    Raises:
+        WireError: The entries are no objects.
     """
-    entries = message.get("tool_calls")
-    if entries and isinstance(entries, list):
+    if entries := read_mappings(message, "tool_calls"):
         return entries
     function = message.get("function_call")
     return [{"index": 0, "function": function}] if function is not None else []
@@ -40,7 +43,7 @@ def read_calls(message: Mapping[str, Any]) -> list[ToolCall]:
         The calls; those without an id get one.
 
     Raises:
-        WireError: A call has no name.
+        WireError: A call has no name, or its arguments cannot be read.
     """
     calls = []
     for place, entry in enumerate(read_entries(message)):
@@ -52,23 +55,21 @@ def read_calls(message: Mapping[str, Any]) -> list[ToolCall]:
     return calls
 
 
-def _read_call(entry: object) -> tuple[str, str, str, bool, str]:
+def _read_call(entry: dict[str, Any]) -> tuple[str, str, str, bool, str]:
     """Read id, name, arguments, whether it is custom, and signature."""
-    if not isinstance(entry, dict):
-        return "", "", "", False, ""
     custom = entry.get("type") == "custom" or "custom" in entry
-    inner = entry.get("custom" if custom else "function")
-    if not isinstance(inner, dict):
-        inner = {}
+    inner = read_mapping(entry, "custom" if custom else "function")
     call_id, name = entry.get("id"), inner.get("name")
-    arguments = inner.get("input" if custom else "arguments")
-    if isinstance(arguments, dict):
+    key = "input" if custom else "arguments"
+    if isinstance(inner.get(key), dict):
         # Some upstreams send the object itself.
-        arguments = orjson.dumps(arguments).decode()
+        arguments = orjson.dumps(inner[key]).decode()
+    else:
+        arguments = read_string(inner, key)
     return (
         call_id if isinstance(call_id, str) else "",
         name if isinstance(name, str) else "",
-        arguments if isinstance(arguments, str) else "",
+        arguments,
         custom,
         read_signature(entry),
     )
@@ -102,7 +103,8 @@ class CallReader:
             nothing but the id.
 
         Raises:
-            WireError: There are arguments before there is a name.
+            WireError: There are arguments before there is a name, or none that can be
+                read.
         """
         call_id, name, arguments, custom, signature = _read_call(piece)
         index = piece.get("index")

@@ -8,6 +8,7 @@ import orjson
 from llm_proxy.wire.dialect import Passage, WireError
 from llm_proxy.wire.openai_chat.answer_reader import (
     read_answer,
+    read_choices,
     read_finish_reason,
     read_thoughts,
 )
@@ -100,20 +101,18 @@ def observe(body: bytes) -> Passage:
         WireError: They are no answer.
     """
     answer = read_answer(body)
-    choices = answer.get("choices")
-    if not isinstance(choices, list):
-        raise WireError("the answer has no choices")
     finish_reason = None
     has_content = False
-    for choice in choices:
-        if isinstance(choice, dict):
-            message = choice.get("message")
-            reason = choice.get("finish_reason")
-            said = isinstance(message, dict) and has_content_in(message)
-            has_content = has_content or said or bool(reason or choice.get("text"))
-            if finish_reason is None and reason:
-                called = isinstance(message, dict) and bool(message.get("tool_calls"))
-                finish_reason = read_finish_reason(choice, called)
+    for choice in read_choices(answer):
+        message = choice.get("message")
+        reason = choice.get("finish_reason")
+        if message is None and reason is None and choice.get("text") is None:
+            raise WireError("the choice has no message")
+        said = isinstance(message, dict) and has_content_in(message)
+        has_content = has_content or said or bool(reason or choice.get("text"))
+        if finish_reason is None and reason:
+            called = isinstance(message, dict) and bool(message.get("tool_calls"))
+            finish_reason = read_finish_reason(choice, called)
     model = answer.get("model")
     return Passage(
         body,

@@ -18,7 +18,12 @@ from llm_proxy.wire.openai_chat.answer_reader import (
 )
 from llm_proxy.wire.openai_chat.call_reader import CallReader, read_entries
 from llm_proxy.wire.openai_chat.usage import read_usage
-from llm_proxy.wire.reading import is_lost_content, read_text
+from llm_proxy.wire.reading import (
+    is_lost_content,
+    read_mapping,
+    read_mappings,
+    read_text,
+)
 from llm_proxy.wire.sse import SSEDecoder
 from llm_proxy.wire.stream import Stream
 
@@ -94,18 +99,15 @@ class ChatStreamReader(Stream[Chunk]):
         usage = event.get("usage")
         if usage is not None:
             usage = read_usage(usage)
-        choices = event.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict) or self._finished:
+        choices = read_mappings(event, "choices")
+        if not choices or self._finished:
             if usage:
                 chunks.append(Chunk(usage=usage))
             return
-        delta = choice.get("delta")
-        if isinstance(delta, dict):
-            text = self._read_delta(delta, chunks)
-        else:
-            # As completions, the older API, say it.
-            text = read_text(choice.get("text"))
+        choice = choices[0]
+        delta = read_mapping(choice, "delta")
+        # The second is how completions, the older API, say it.
+        text = self._read_delta(delta, chunks) if delta else read_text(choice, "text")
         finish_reason = None
         if choice.get("finish_reason"):
             finish_reason = self._read_finish(choice)
@@ -128,8 +130,8 @@ class ChatStreamReader(Stream[Chunk]):
         thoughts = read_thoughts(delta)
         if thoughts:
             chunks.append(Chunk(delta=ThinkingDelta(thoughts)))
-        text = read_text(content)
-        refusal = read_text(delta.get("refusal"))
+        text = read_text(delta, "content")
+        refusal = read_text(delta, "refusal")
         if refusal:
             self._refused = True
             text += refusal
@@ -139,7 +141,7 @@ class ChatStreamReader(Stream[Chunk]):
         if text:
             chunks.append(Chunk(text))
         for call in calls:
-            piece = self._calls.read(call) if isinstance(call, dict) else None
+            piece = self._calls.read(call)
             if piece is not None:
                 chunks.append(Chunk(delta=piece))
         return ""

@@ -30,7 +30,7 @@ def decode_response(body: bytes) -> ChatResponse:
     if response.get("status", "completed") not in ("completed", "incomplete"):
         raise WireError("the response has not ended")
     reader = OutputReader()
-    chunks = reader.hear_output(response["output"])
+    chunks = reader.hear_output(response)
     chunks.append(reader.finish(response))
     return gather(chunks)
 
@@ -42,7 +42,8 @@ def read_whole(body: bytes) -> dict[str, Any]:
         body: The upstream's bytes.
 
     Returns:
-        The object; it has a list as ``output`` and has not failed.
+        The object; it has a list as ``output``, a status if that is empty, and has not
+        failed.
 
     Raises:
         UpstreamFaultError: The body is an error, or the response has failed.
@@ -53,4 +54,7 @@ def read_whole(body: bytes) -> dict[str, Any]:
         raise UpstreamFaultError(failure_detail(response.get("error")))
     if not isinstance(response.get("output"), list):
         raise WireError("the answer has no output")
+    if not response["output"] and response.get("status") is None:
+        # One that is made in the background is empty at first, but says so.
+        raise WireError("the answer is empty and has no status")
     return response

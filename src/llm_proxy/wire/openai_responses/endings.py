@@ -8,7 +8,7 @@ import orjson
 from llm_proxy.errors import APIError
 from llm_proxy.wire.openai_responses.errors import write_failure
 from llm_proxy.wire.openai_responses.response_writer import begin_response
-from llm_proxy.wire.openai_responses.stream_reader import MAX_EVENT_BYTES
+from llm_proxy.wire.openai_responses.stream_reader import LARGEST_EVENT_BYTES
 from llm_proxy.wire.sse import SSEDecoder
 from llm_proxy.wire.surface import Asked
 
@@ -60,7 +60,7 @@ def failed_event(
 
 
 def _response_in(events: bytes, *kinds: str) -> dict[str, Any] | None:
-    for _, payload in SSEDecoder(MAX_EVENT_BYTES).feed(events):
+    for _, payload in SSEDecoder(LARGEST_EVENT_BYTES).feed(events):
         try:
             event = orjson.loads(payload)
         except orjson.JSONDecodeError:

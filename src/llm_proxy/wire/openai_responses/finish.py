@@ -36,6 +36,26 @@ def write_details(finish_reason: FinishReason) -> dict[str, str] | None:
     return None if reason is None else {"reason": reason}
 
 
+def read_finish_reason(
+    response: Mapping[str, Any], *, refused: bool, called: bool
+) -> FinishReason:
+    """Read why an answer has ended.
+
+    Args:
+        response: The response object.
+        refused: Whether there is a refusal in it.
+        called: Whether there is a call of a tool in it.
+
+    Returns:
+        The finish reason.
+    """
+    if response.get("status") == "incomplete":
+        return read_incomplete(response)
+    if refused:
+        return "refusal"
+    return "tool_calls" if called else "stop"
+
+
 def read_incomplete(response: Mapping[str, Any]) -> FinishReason:
     """Read why an answer is not whole.
 

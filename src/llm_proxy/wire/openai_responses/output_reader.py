@@ -10,22 +10,23 @@ from typing import Any, Literal
 
 from llm_proxy.types import (
     Chunk,
-    FinishReason,
     Thinking,
     ThinkingDelta,
     ToolCallDelta,
 )
-from llm_proxy.wire.openai_responses.finish import read_incomplete
+from llm_proxy.wire.openai_responses.finish import read_finish_reason
 from llm_proxy.wire.openai_responses.thoughts import (
     BETWEEN_SUMMARIES,
     CallSignature,
     unseal,
 )
 from llm_proxy.wire.openai_responses.usage import read_usage
+from llm_proxy.wire.reading import read_mappings, read_string
 
 Kind = Literal["text", "summary", "content", "arguments"]
 Place = tuple[int, Kind, int]
-_ARGUMENTS = {"function_call": "arguments", "custom_tool_call": "input"}
+# The calls that a caller answers, and where their arguments are.
+ARGUMENTS = {"function_call": "arguments", "custom_tool_call": "input"}
 
 
 class OutputReader:
@@ -48,7 +49,7 @@ class OutputReader:
         return Chunk(piece)
 
     def hear_whole_text(
-        self, place: Place, whole: object, logprobs: object
+        self, place: Place, whole: str, logprobs: object
     ) -> Chunk | None:
         """Take all of a text."""
         piece = self.rest(place, whole)
@@ -80,9 +81,9 @@ class OutputReader:
         self._heard[place] = self._heard.get(place, 0) + len(piece)
         return Chunk(delta=ToolCallDelta(call, arguments=piece))
 
-    def rest(self, place: Place, whole: object) -> str:
+    def rest(self, place: Place, whole: str) -> str:
         """Tell what of a whole text was not heard yet."""
-        return whole[self._heard.get(place, 0) :] if isinstance(whole, str) else ""
+        return whole[self._heard.get(place, 0) :]
 
     def begin_item(self, index: int, item: Mapping[str, Any]) -> Chunk | None:
         """Take an item that begins; what it holds comes later."""
@@ -90,7 +91,7 @@ class OutputReader:
         if isinstance(item_id, str):
             self._places[item_id] = index
         # A tuple, because what an upstream sends may not be hashable.
-        if item.get("type") not in tuple(_ARGUMENTS) or index in self._calls:
+        if item.get("type") not in tuple(ARGUMENTS) or index in self._calls:
             return None
         self._calls[index] = len(self._call_ids)
         call_id = item.get("call_id") or item_id
@@ -117,49 +118,43 @@ class OutputReader:
                 chunks += self._end_reasoning(index, item)
             case "function_call" | "custom_tool_call" as kind:
                 place: Place = (index, "arguments", 0)
-                piece = self.rest(place, item.get(_ARGUMENTS[kind]))
+                piece = self.rest(place, read_string(item, ARGUMENTS[kind]))
                 if more := self.hear_arguments(place, piece):
                     chunks.append(more)
         return chunks
 
-    def hear_output(self, output: object) -> list[Chunk]:
+    def hear_output(self, response: Mapping[str, Any]) -> list[Chunk]:
         """Take all items of an answer; what was heard already is passed over."""
         chunks: list[Chunk] = []
-        for position, item in enumerate(output if isinstance(output, list) else ()):
-            if isinstance(item, dict):
-                item_id = item.get("id")
-                # Items that are not shown shift the positions of those behind them.
-                known = self._places.get(item_id) if isinstance(item_id, str) else None
-                index = position if known is None else known
-                if index not in self._whole:
-                    chunks += self.end_item(index, item)
+        for position, item in enumerate(read_mappings(response, "output")):
+            item_id = item.get("id")
+            # Items that are not shown shift the positions of those behind them.
+            known = self._places.get(item_id) if isinstance(item_id, str) else None
+            index = position if known is None else known
+            if index not in self._whole:
+                chunks += self.end_item(index, item)
         return chunks
 
     def finish(self, response: Mapping[str, Any]) -> Chunk:
         """Take the end of the answer."""
-        reason: FinishReason = "stop"
-        if response.get("status") == "incomplete":
-            reason = read_incomplete(response)
-        elif self._refused:
-            reason = "refusal"
-        elif self._calls:
-            reason = "tool_calls"
         model = response.get("model")
         return Chunk(
-            finish_reason=reason,
+            finish_reason=read_finish_reason(
+                response, refused=self._refused, called=bool(self._calls)
+            ),
             usage=read_usage(response.get("usage")),
             model=model if isinstance(model, str) else None,
         )
 
     def _end_message(self, index: int, item: Mapping[str, Any]) -> list[Chunk]:
         chunks = []
-        for number, part in enumerate(_objects(item.get("content"))):
+        for number, part in enumerate(read_mappings(item, "content")):
             place: Place = (index, "text", number)
             if part.get("type") == "refusal":
-                piece = self.rest(place, part.get("refusal"))
+                piece = self.rest(place, read_string(part, "refusal"))
                 chunks.append(self.hear_refusal(place, piece))
             elif said := self.hear_whole_text(
-                place, part.get("text"), part.get("logprobs")
+                place, read_string(part, "text"), part.get("logprobs")
             ):
                 chunks.append(said)
         return chunks
@@ -168,9 +163,9 @@ class OutputReader:
         chunks = []
         kinds: tuple[Kind, Kind] = ("summary", "content")
         for kind in kinds:
-            for number, part in enumerate(_objects(item.get(kind))):
+            for number, part in enumerate(read_mappings(item, kind)):
                 place: Place = (index, kind, number)
-                piece = self.rest(place, part.get("text"))
+                piece = self.rest(place, read_string(part, "text"))
                 if thoughts := self.hear_thoughts(place, piece):
                     chunks.append(thoughts)
         content, item_id = item.get("encrypted_content"), item.get("id")
@@ -189,12 +184,6 @@ class OutputReader:
             return None
         call = self._call_ids.index(proof.call_id)
         return ToolCallDelta(call, signature=proof.signature)
-
-
-def _objects(parts: object) -> list[dict[str, Any]]:
-    if not isinstance(parts, list):
-        return []
-    return [part if isinstance(part, dict) else {} for part in parts]
 
 
 def _read_logprobs(logprobs: object) -> tuple[Mapping[str, Any], ...] | None:

@@ -1,20 +1,29 @@
 """Answers that pass through to callers of the same dialect."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_proxy.types import FinishReason
 from llm_proxy.wire.dialect import Passage, WireError
 from llm_proxy.wire.openai_responses.answer_reader import read_whole
-from llm_proxy.wire.openai_responses.output_reader import OutputReader
+from llm_proxy.wire.openai_responses.finish import read_finish_reason
+from llm_proxy.wire.openai_responses.output_reader import ARGUMENTS
 from llm_proxy.wire.openai_responses.stream_reader import (
-    CONTENT_MARKS,
-    MAX_EVENT_BYTES,
+    LARGEST_EVENT_BYTES,
+    Event,
     ended_response_of,
+    parse_event,
     raise_fault,
     response_of,
 )
-from llm_proxy.wire.reading import is_utf8, read_event
-from llm_proxy.wire.sse import SSEDecoder, WholeEvents, split_events
+from llm_proxy.wire.openai_responses.usage import read_usage
+from llm_proxy.wire.reading import is_utf8
+from llm_proxy.wire.sse import (
+    MAX_EVENT_BYTES,
+    SSEDecoder,
+    WholeEvents,
+    split_events,
+)
 from llm_proxy.wire.stream import Stream
 
 _CONTENT = (".delta", ".done")
@@ -39,13 +48,28 @@ def observe(body: bytes) -> Passage:
 
 
 def _observe_end(data: bytes, response: dict[str, Any]) -> Passage:
-    reader = OutputReader()
-    reader.hear_output(response.get("output"))
-    end = reader.finish(response)
-    finish_reason: FinishReason | None = end.finish_reason
-    if response.get("status", "completed") not in ("completed", "incomplete"):
-        finish_reason = None
-    return Passage(data, True, finish_reason, end.usage, end.model)
+    finish_reason: FinishReason | None = None
+    if response.get("status", "completed") in ("completed", "incomplete"):
+        kinds = [*_kinds_in(response)]
+        called = any(kind in ARGUMENTS for kind in kinds)
+        finish_reason = read_finish_reason(
+            response, refused="refusal" in kinds, called=called
+        )
+    model = response.get("model")
+    model = model if isinstance(model, str) else None
+    return Passage(data, True, finish_reason, read_usage(response.get("usage")), model)
+
+
+def _kinds_in(response: Mapping[str, Any]) -> Iterator[str]:
+    """Say of what types the items are, and the parts of messages."""
+    output = response.get("output")
+    for item in output if isinstance(output, list) else ():
+        if isinstance(item, dict):
+            yield str(item.get("type"))
+            content = item.get("content")
+            for part in content if isinstance(content, list) else ():
+                if isinstance(part, dict):
+                    yield str(part.get("type"))
 
 
 class ResponsesPassageReader(Stream[Passage]):
@@ -53,9 +77,9 @@ class ResponsesPassageReader(Stream[Passage]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._whole = WholeEvents(MAX_EVENT_BYTES)
+        self._whole = WholeEvents(LARGEST_EVENT_BYTES)
         self._has_content = False
-        self._events = SSEDecoder(MAX_EVENT_BYTES)
+        self._events = SSEDecoder(LARGEST_EVENT_BYTES)
 
     def _read(self, data: bytes, pieces: list[Passage]) -> None:
         events = self._whole.feed(data)
@@ -81,13 +105,13 @@ class ResponsesPassageReader(Stream[Passage]):
     def _look(self, raw: bytes) -> Passage:
         passage = Passage(raw)
         for _, payload in self._events.feed(raw):
-            event = read_event(payload, CONTENT_MARKS)
-            if isinstance(event, dict):
+            event = parse_event(payload)
+            if event is not None:
                 passage = self._hear(event, passage)
         self._has_content = self._has_content or passage.has_content
         return passage
 
-    def _hear(self, event: dict[str, Any], passage: Passage) -> Passage:
+    def _hear(self, event: Event, passage: Passage) -> Passage:
         match event.get("type"):
             case "response.created":
                 model = response_of(event).get("model")
@@ -102,11 +126,14 @@ class ResponsesPassageReader(Stream[Passage]):
 
 
 def _is_plain(events: bytes) -> bool:
-    """Whether they are content: none breaks off, has a response object, or an error.
+    """Whether they are content: none is large, breaks off, has a response or an error.
 
     Inside of JSON strings every quote is escaped, so no text looks like these names.
     """
-    if events.count(b"}\n\n") != events.count(b"\n\n"):
+    # Lines that end in other ways than LF are not told apart by such a count.
+    if not 0 < events.count(b"\n\n") == events.count(b"}\n\n"):
+        return False
+    if len(events) > MAX_EVENT_BYTES:
         return False
     # CPython searches twice as fast from the end.
     return events.rfind(b'"response"') < 0 and events.rfind(b'"error"') < 0

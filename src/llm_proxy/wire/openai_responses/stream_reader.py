@@ -10,15 +10,40 @@ from llm_proxy.types import Chunk
 from llm_proxy.wire.dialect import UpstreamFaultError, WireError
 from llm_proxy.wire.openai_responses.errors import event_detail, failure_detail
 from llm_proxy.wire.openai_responses.output_reader import Kind, OutputReader, Place
-from llm_proxy.wire.reading import read_event
-from llm_proxy.wire.sse import SSEDecoder
+from llm_proxy.wire.reading import read_event, read_mapping, read_string
+from llm_proxy.wire.sse import MAX_EVENT_BYTES, EventTooLargeError, SSEDecoder
 from llm_proxy.wire.stream import Stream
 
-# The last event repeats the whole answer, and what it was asked with.
-MAX_EVENT_BYTES = 16 << 20
-CONTENT_MARKS = (b'"delta"', b'"item"', b'"part"', b'"text"', b'"response"')
+# The last event repeats the whole answer, and what it was asked with; an item may be an
+# image. Only what comes piece by piece is as small as in other dialects.
+LARGEST_EVENT_BYTES = 16 << 20
+_PIECE = ".delta"
+_CONTENT_MARKS = (b'"delta"', b'"item"', b'"part"', b'"text"', b'"response"')
 
 Event = Mapping[str, Any]
+
+
+def parse_event(payload: bytes) -> Event | None:
+    """Parse the data of one event.
+
+    Args:
+        payload: The data.
+
+    Returns:
+        The event; None for what is none, as heartbeats are.
+
+    Raises:
+        WireError: It held a piece of the answer and cannot be read.
+        EventTooLargeError: It is a single piece of the answer, and over the bound.
+    """
+    event = read_event(payload, _CONTENT_MARKS)
+    if not isinstance(event, dict):
+        return None
+    kind = event.get("type")
+    is_piece = isinstance(kind, str) and kind.endswith(_PIECE)
+    if is_piece and len(payload) > MAX_EVENT_BYTES:
+        raise EventTooLargeError("a piece of the answer is too large")
+    return event
 
 
 def raise_fault(event: Event) -> None:
@@ -67,13 +92,13 @@ class ResponsesStreamReader(Stream[Chunk]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._events = SSEDecoder(MAX_EVENT_BYTES)
+        self._events = SSEDecoder(LARGEST_EVENT_BYTES)
         self._output = OutputReader()
 
     def _read(self, data: bytes, pieces: list[Chunk]) -> None:
         for _, payload in self._events.feed(data):
-            event = read_event(payload, CONTENT_MARKS)
-            if isinstance(event, dict):
+            event = parse_event(payload)
+            if event is not None:
                 self._hear(event, pieces)
                 if self.done:
                     break
@@ -95,10 +120,11 @@ class ResponsesStreamReader(Stream[Chunk]):
             if chunk is not None:
                 chunks.append(chunk)
         elif kind == "response.output_item.done":
-            chunks += self._output.end_item(_index(event), _object(event, "item"))
+            item = read_mapping(event, "item")
+            chunks += self._output.end_item(_index(event), item)
         elif kind in ("response.completed", "response.incomplete"):
             response = ended_response_of(event)
-            chunks += self._output.hear_output(response.get("output"))
+            chunks += self._output.hear_output(response)
             chunks.append(self._output.finish(response))
             self.done = True
         else:
@@ -110,54 +136,46 @@ def _index(event: Event, name: str = "output_index") -> int:
     return index if isinstance(index, int) else 0
 
 
-def _text(event: Event, name: str) -> str:
-    text = event.get(name)
-    return text if isinstance(text, str) else ""
-
-
-def _object(event: Event, name: str) -> dict[str, Any]:
-    value = event.get(name)
-    return value if isinstance(value, dict) else {}
-
-
 def _read_created(output: OutputReader, event: Event) -> Chunk | None:
-    model = _text(response_of(event), "model")
-    return Chunk(model=model) if model else None
+    model = response_of(event).get("model")
+    return Chunk(model=model) if model and isinstance(model, str) else None
 
 
 def _read_added(output: OutputReader, event: Event) -> Chunk | None:
-    return output.begin_item(_index(event), _object(event, "item"))
+    return output.begin_item(_index(event), read_mapping(event, "item"))
 
 
 def _read_text(output: OutputReader, event: Event) -> Chunk | None:
-    piece = _text(event, "delta")
+    piece = read_string(event, "delta")
     place: Place = (_index(event), "text", _index(event, "content_index"))
     return output.hear_text(place, piece, event.get("logprobs")) if piece else None
 
 
 def _read_text_done(output: OutputReader, event: Event) -> Chunk | None:
     place: Place = (_index(event), "text", _index(event, "content_index"))
-    return output.hear_whole_text(place, event.get("text"), event.get("logprobs"))
+    text = read_string(event, "text")
+    return output.hear_whole_text(place, text, event.get("logprobs"))
 
 
 def _read_refusal(output: OutputReader, event: Event) -> Chunk | None:
     place: Place = (_index(event), "text", _index(event, "content_index"))
-    return output.hear_refusal(place, _text(event, "delta"))
+    return output.hear_refusal(place, read_string(event, "delta"))
 
 
 def _read_refusal_done(output: OutputReader, event: Event) -> Chunk | None:
     place: Place = (_index(event), "text", _index(event, "content_index"))
-    return output.hear_refusal(place, output.rest(place, event.get("refusal")))
+    whole = read_string(event, "refusal")
+    return output.hear_refusal(place, output.rest(place, whole))
 
 
 def _read_arguments(output: OutputReader, event: Event) -> Chunk | None:
     place: Place = (_index(event), "arguments", 0)
-    return output.hear_arguments(place, _text(event, "delta"))
+    return output.hear_arguments(place, read_string(event, "delta"))
 
 
 def _read_arguments_done(output: OutputReader, event: Event) -> Chunk | None:
     place: Place = (_index(event), "arguments", 0)
-    whole = event.get("arguments", event.get("input"))
+    whole = read_string(event, "arguments") or read_string(event, "input")
     return output.hear_arguments(place, output.rest(place, whole))
 
 
@@ -166,7 +184,7 @@ def _thoughts_reader(
 ) -> Callable[[OutputReader, Event], Chunk | None]:
     def read(output: OutputReader, event: Event) -> Chunk | None:
         place: Place = (_index(event), kind, _index(event, part))
-        return output.hear_thoughts(place, _text(event, "delta"))
+        return output.hear_thoughts(place, read_string(event, "delta"))
 
     return read
 

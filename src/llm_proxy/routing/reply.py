@@ -1,0 +1,80 @@
+"""What comes of asking: a complete answer, or a stream that has begun."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from llm_proxy.errors import LLMBadResponseError
+from llm_proxy.routing.health import Attempt
+from llm_proxy.routing.plan import Plan, Step
+from llm_proxy.routing.route import Target
+
+T = TypeVar("T")
+
+Batches = AsyncGenerator[Sequence[T], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[T]):
+    """A complete answer and who gave it."""
+
+    target: Target
+    answer: T
+
+
+@dataclass(slots=True)
+class Source:
+    """Where a stream comes from at present.
+
+    Attributes:
+        attempt: To be ended by whoever ends the stream, with what went wrong.
+        step: What led to it.
+        plan: Who could be asked instead.
+    """
+
+    attempt: Attempt
+    step: Step
+    plan: Plan
+
+    @property
+    def target(self) -> Target:
+        """Who answers."""
+        return self.attempt.target
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream(Generic[T]):
+    """A stream that has begun to answer.
+
+    Attributes:
+        first: What came up to the first content.
+        rest: What follows; it must be iterated to its end or closed.
+        source: Where it comes from.
+    """
+
+    first: Sequence[T]
+    rest: Batches[T]
+    source: Source
+
+
+async def first_content(
+    batches: Batches[T], has_content: Callable[[T], bool]
+) -> tuple[list[T], Batches[T]]:
+    """Wait until a stream has begun to answer.
+
+    Args:
+        batches: The stream.
+        has_content: Tells content from what only announces it.
+
+    Returns:
+        What has come up to then, and the stream for the rest.
+
+    Raises:
+        LLMBadResponseError: It has ended before.
+    """
+    first: list[T] = []
+    async for batch in batches:
+        first.extend(batch)
+        if any(map(has_content, batch)):
+            return first, batches
+    raise LLMBadResponseError(log_detail="the stream ended without content")
