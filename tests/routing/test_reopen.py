@@ -98,7 +98,12 @@ async def test_if_others_fail_as_well_it_is_their_error(router, scripted):
 
 
 async def test_the_next_has_as_much_time_as_the_first(router, scripted):
-    both = router(first=scripted(("Hel", CUT)), second=scripted("Hi"))
+    class Slow(scripted):
+        async def stream(self, request):
+            await asyncio.sleep(0.01)
+            yield [Chunk("Hi")]
+
+    both = router(first=scripted(("Hel", CUT)), second=Slow())
     where = replace(route(FIRST, SECOND), deadline_seconds=0.15)
     opened = await both.open(where, ask, has_content, Trace())
     await asyncio.sleep(0.2)

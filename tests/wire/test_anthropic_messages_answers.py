@@ -1,5 +1,6 @@
 import json
 import warnings
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -91,7 +92,8 @@ def test_the_blocks_are_the_parts():
     ],
 )
 def test_stop_reasons_are_read(theirs, ours):
-    assert decode({"content": [], "stop_reason": theirs}).finish_reason == ours
+    content = [{"type": "text", "text": "a"}]
+    assert decode({"content": content, "stop_reason": theirs}).finish_reason == ours
 
 
 def test_the_text_that_stopped_the_answer_is_known():
@@ -112,12 +114,23 @@ def test_the_text_that_stopped_the_answer_is_known():
     ],
 )
 def test_nonsense_is_no_usage(usage):
-    answer = {"content": [], "usage": usage}
+    answer = {"content": [], "stop_reason": "end_turn", "usage": usage}
     assert decode(answer).usage == Usage()
     assert DIALECT.observe(json.dumps(answer).encode()).usage in (None, Usage())
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"content": "a"}', b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"content": "a"}',
+        b'{"content": []}',
+        b'{"content": [], "stop_reason": null}',
+    ],
+)
 def test_what_is_not_an_answer_is_an_error(body):
     for read in (DIALECT.decode_response, DIALECT.observe):
         with pytest.raises(WireError):
@@ -139,7 +152,40 @@ def test_blocks_of_any_form_are_survived(value):
     blocks = [
         dict.fromkeys((*block, *kinds, "data"), value) | {"type": k} for k in kinds
     ]
-    decode({"content": [value, *blocks], "model": value, "stop_sequence": value})
+    for content in ([value], *([block] for block in blocks)):
+        with suppress(WireError):
+            decode({"content": content, "model": value, "stop_sequence": value})
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        42,
+        {"type": "text", "text": 42},
+        {"type": "text", "text": {"text": ["a"]}},
+        {"type": "thinking", "thinking": 42},
+        {"type": "redacted_thinking", "data": 42},
+        {"type": "tool_use", "id": "1", "input": {}},
+        {"type": "tool_use", "name": "f", "input": {}},
+        {"type": "tool_use", "id": "1", "name": "f", "input": 42},
+    ],
+)
+def test_a_block_that_cannot_be_read_is_an_error(block):
+    with pytest.raises(WireError):
+        decode({"content": [{"type": "text", "text": "a"}, block]})
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text"},
+        {"type": "text", "text": None},
+        {"type": "thinking", "thinking": None},
+        {"type": "new", "text": 42},
+    ],
+)
+def test_a_block_may_be_empty_or_new(block):
+    assert decode({"content": [{"type": "text", "text": "a"}, block]}).text == "a"
 
 
 def test_a_complete_answer_has_every_key_that_clients_look_for():
@@ -269,7 +315,7 @@ def test_a_complete_answer_passes_through_as_it_is():
     ],
 )
 def test_an_observer_sees_whether_there_is_an_answer(content, expected):
-    body = json.dumps({"content": content}).encode()
+    body = json.dumps({"content": content, "stop_reason": "end_turn"}).encode()
     assert DIALECT.observe(body).has_content is expected
 
 

@@ -64,15 +64,44 @@ def test_a_whole_stream_in_one_read_is_understood():
     assert relay.close() == []
 
 
-def test_content_is_not_parsed():
-    broken = DELTA.replace(b'"index":', b'"index"').replace(b"message_", b"")
-    [passage] = reader().feed(broken)
-    assert passage == Passage(broken, has_content=True)
+def test_content_is_not_parsed_behind_the_first():
+    relay = reader()
+    relay.feed(DELTA)
+    broken = DELTA.replace(b'"index":', b'"index"')
+    broken = broken.replace(b"message_", b"").replace(b"error", b"")
+    assert relay.feed(broken) == [Passage(broken, has_content=True)]
 
 
-def test_content_that_breaks_off_is_lost():
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"NaN", b"-Infinity", b"1e999", b"9" * 5000),
+        *(b"[" * 100_000 + b"]" * 100_000, rb'"\ud800"', b'"a\0b"'),
+    ],
+    ids=["nan", "infinity", "exponent", "digits", "deep", "surrogate", "nul"],
+)
+def test_content_that_cannot_be_read_is_lost(text):
+    head, _, _ = DELTA.partition(b'"message_delta')
+    relay = reader()
+    relay.feed(START + BLOCK)
+    with pytest.raises(WireError, match="not JSON"):
+        relay.feed(head + text + b"}}\n\n")
+
+
+@pytest.mark.parametrize("before", [b"", DELTA])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_content_that_breaks_off_is_lost(before, end):
+    relay = reader()
+    relay.feed(before.replace(b"\n", end))
+    # The end of one event is the beginning of the next: half of it may be missing.
+    broken = DELTA.replace(b"}}", b"") + PING
     with pytest.raises(WireError):
-        reader().feed(DELTA.replace(b"}}", b""))
+        relay.feed(broken.replace(b"\n", end))
+
+
+def test_heartbeats_that_are_no_json_pass():
+    beat = b"data: still here\n\n"
+    assert reader().feed(START + beat)[1] == Passage(beat)
 
 
 def test_events_may_have_no_names():

@@ -1,5 +1,6 @@
 import json
 import warnings
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -220,8 +221,44 @@ def test_fields_of_any_type_are_survived(value):
         for kind in [*kinds, "content_block_stop", "message_delta", "new"]
         for piece in [value, *pieces]
     ]
-    data = b"".join([b"data: %b\n\n" % orjson.dumps(event) for event in events])
-    read(b"data: %b\n\n" % orjson.dumps(value), data, ending())
+    for event in (value, *events):
+        with suppress(WireError):
+            read(b"data: %b\n\n" % orjson.dumps(event), ending())
+
+
+@pytest.mark.parametrize(
+    ("name", "piece"),
+    [
+        ("delta", 42),
+        ("delta", {"type": 42, "text": "a"}),
+        ("delta", {"type": "text_delta", "text": 42}),
+        ("delta", {"type": "text_delta", "text": {"text": ["a"]}}),
+        ("delta", {"type": "thinking_delta", "thinking": 42}),
+        ("delta", {"type": "signature_delta", "signature": 42}),
+        ("delta", {"type": "input_json_delta", "partial_json": 42}),
+        ("content_block", {"type": "text", "text": 42}),
+        ("content_block", 42),
+    ],
+)
+def test_a_piece_that_cannot_be_read_is_an_error(name, piece):
+    kind = "content_block_start" if name == "content_block" else "content_block_delta"
+    lost = {"type": kind, "index": 0, name: piece}
+    with pytest.raises(WireError):
+        read(START, text("one "), lost, text("two"), ending(), STOP)
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        None,
+        {"type": "text_delta"},
+        {"type": "text_delta", "text": None},
+        {"type": "citations_delta", "citation": {}},
+    ],
+)
+def test_a_piece_may_be_empty_or_new(delta):
+    empty = {"type": "content_block_delta", "index": 0, "delta": delta}
+    assert gather(read(START, text("a"), empty, ending(), STOP)).text == "a"
 
 
 def test_an_error_event_is_a_fault():

@@ -218,6 +218,13 @@ def test_log_probabilities_are_read(logprobs, expected):
         b'{"choices": [{"message": null}]}',
         b'{"choices": [{"message": {"tool_calls": [{"id": "1"}]}}]}',
         b'{"choices": NaN}',
+        b'{"choices": [{"message": {"content": 42}}]}',
+        b'{"choices": [{"message": {"content": {"text": "a"}}}]}',
+        b'{"choices": [{"message": {"content": [{"type": "text", "text": 42}]}}]}',
+        b'{"choices": [{"message": {"content": ["a"]}}]}',
+        b'{"choices": [{"message": {"content": "a", "refusal": 42}}]}',
+        b'{"choices": [{"message": {"content": "a", "tool_calls": {"id": "1"}}}]}',
+        b'{"choices": [{"message": {"function_call": {"name": "f", "arguments": 1}}}]}',
         b"\xff",
     ],
 )

@@ -89,8 +89,9 @@ def test_the_newer_bound_goes_before_the_older():
         ),
         ([{"text": "Hi"}], True, None),
         ([{"message": {"content": ""}}, {"message": {"content": "b"}}], True, None),
-        ([{"message": {"content": None}}, None], False, None),
-        ([], False, None),
+        ([{"message": {"content": None}}], False, None),
+        ([{"finish_reason": "content_filter"}], True, "content_filter"),
+        ([{"text": ""}], False, None),
     ],
 )
 def test_an_answer_passes_as_it_is(choices, has_content, finish_reason):
@@ -101,7 +102,20 @@ def test_an_answer_passes_as_it_is(choices, has_content, finish_reason):
     )
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"choices": 1}', b"<html>"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"<html>",
+        b'{"choices": 1}',
+        b'{"choices": null}',
+        b'{"choices": []}',
+        b'{"choices": [null]}',
+        b'{"choices": [{}]}',
+    ],
+)
 def test_what_is_no_answer_does_not_pass(body):
     with pytest.raises(WireError):
         DIALECT.observe(body)

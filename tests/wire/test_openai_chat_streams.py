@@ -264,6 +264,44 @@ def test_no_json_in_any_place_raises_anything_else(value):
             stream(payload, FINISH)
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        {"choices": 42},
+        {"choices": [42]},
+        {"choices": [{"delta": 42}]},
+        {"choices": [{"text": 42}]},
+        delta(content=42),
+        delta(content=False),
+        delta(content={"text": "a"}),
+        delta(content=[{"type": "text", "text": 42}]),
+        delta(content=["a"]),
+        delta(content="a", refusal=42),
+        delta(content="a", tool_calls=42),
+        delta(tool_calls=[42]),
+        delta(tool_calls=[{**FIRST, "function": 42}]),
+        delta(tool_calls=[{**FIRST, "function": {"name": "f", "arguments": 42}}]),
+    ],
+)
+def test_a_piece_that_cannot_be_read_is_an_error(lost):
+    with pytest.raises(WireError):
+        stream(delta(content="one "), lost, delta(content="two"), FINISH)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {"choices": None},
+        {"choices": []},
+        {"choices": [{"delta": None}]},
+        delta(content=None, refusal=None, tool_calls=None, function_call=None),
+        delta(content=[{"type": "reference", "reference_ids": [1]}]),
+    ],
+)
+def test_a_piece_may_be_empty(empty):
+    assert gather(stream(delta(content="a"), empty, FINISH)).text == "a"
+
+
 def write(chunks, **fields):
     """All events that callers read, one feed per chunk."""
     encoder = SURFACE.stream_encoder(Asked("abc", 1700000000, "asked-model", fields))

@@ -1,5 +1,6 @@
 import json
 import warnings
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -384,6 +385,7 @@ def test_usage_is_read_and_nonsense_is_no_usage(usage, expected):
         b"[]",
         b"{}",
         b'{"output": {}}',
+        b'{"output": []}',
         b'{"output": [], "status": "in_progress"}',
         b'{"output": [], "status": ["completed"]}',
         b'{"output": [1e999]}',
@@ -411,9 +413,45 @@ def test_members_of_any_type_are_survived(value):
     output.append(
         {"type": "message", "content": [{"type": "refusal", "refusal": value}]}
     )
-    output.append(message(text("a", logprobs=value)))
+    for item in (*output, value):
+        with suppress(WireError):
+            read(answer(item))
     more = {"model": value, "usage": value, "incomplete_details": value}
-    assert read(answer(*output, value, **more)).text
+    assert read(answer(message(text("a", logprobs=value)), **more)).text == "a"
+
+
+CALL = {"type": "function_call", "call_id": "1", "name": "f"}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        42,
+        {"type": "message", "content": 42},
+        {"type": "message", "content": [42]},
+        message({"type": "output_text", "text": 42}),
+        message({"type": "refusal", "refusal": 42}),
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": 42}]},
+        {**CALL, "arguments": 42},
+    ],
+)
+def test_an_item_that_cannot_be_read_is_an_error(item):
+    with pytest.raises(WireError):
+        read(answer(message(text("a")), item))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "message"},
+        {"type": "message", "content": None},
+        message({"type": "output_text", "text": None}),
+        {"type": "reasoning", "summary": [], "content": None},
+        {"type": "new", "content": 42},
+    ],
+)
+def test_an_item_may_be_empty_or_new(item):
+    assert read(answer(message(text("a")), item)).text == "a"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from llm_proxy.wire.openai_responses import (
     failed_event,
     final_response,
 )
+from llm_proxy.wire.sse import EventTooLargeError
 from llm_proxy.wire.surface import Asked
 
 DIALECT = OpenAIResponses()
@@ -103,8 +104,15 @@ def test_content_is_not_parsed():
     relay.feed(DELTA)
     broken = DELTA.replace(b'":', b'"')
     assert relay.feed(broken) == [Passage(broken, has_content=True)]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_content_that_breaks_off_is_lost(end):
+    relay = reader()
+    relay.feed(DELTA.replace(b"\n", end))
+    broken = DELTA.replace(b"}", b"") + DONE
     with pytest.raises(WireError):
-        relay.feed(DELTA.replace(b"}", b""))
+        relay.feed(broken.replace(b"\n", end))
 
 
 def test_a_text_may_speak_of_other_events():
@@ -135,6 +143,17 @@ def test_an_event_without_end_is_an_error():
     relay.feed(b"x" * (16 << 20))
     with pytest.raises(WireError, match="too large"):
         relay.feed(b"x")
+
+
+@pytest.mark.parametrize("before", [CREATED, CREATED + DELTA])
+def test_only_what_is_said_at_once_may_be_large(before):
+    large = "a" * (2 << 20)
+    item = event("output_item.done", item={"type": "image_generation_call", "x": large})
+    relay = reader()
+    relay.feed(before)
+    assert relay.feed(item) == [Passage(item, has_content=True)]
+    with pytest.raises(EventTooLargeError):
+        relay.feed(event("output_text.delta", delta=large))
 
 
 @pytest.mark.parametrize(
@@ -204,14 +223,36 @@ def test_a_response_in_the_background_has_no_end_yet(status):
     assert (passage.finish_reason, passage.usage) == (None, Usage())
 
 
-def test_a_whole_answer_may_be_a_call():
-    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
-    passage = DIALECT.observe(orjson.dumps({**ENDED, "output": [call]}))
-    assert passage.finish_reason == "tool_calls"
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ([], "stop"),
+        ([{"type": "function_call", "call_id": "c", "name": "f"}], "tool_calls"),
+        ([{"type": "custom_tool_call", "call_id": "c", "name": "f"}], "tool_calls"),
+        ([{"type": "message", "content": [{"type": "refusal"}]}], "refusal"),
+        (
+            [{"type": "message", "content": [{"type": "output_text", "text": 1}]}],
+            "stop",
+        ),
+        ([{"type": "message", "content": 42}, 42, {"type": []}], "stop"),
+    ],
+)
+def test_a_whole_answer_ends_as_its_output_says(output, reason):
+    body = orjson.dumps({**ENDED, "output": output})
+    assert DIALECT.observe(body).finish_reason == reason
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"error": {"type": "server_error"}}']
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"output": []}',
+        b'{"output": [], "status": null}',
+        b'{"status": "completed"}',
+        b'{"error": {"type": "server_error"}}',
+    ],
 )
 def test_what_is_no_answer_is_an_error(body):
     with pytest.raises(WireError):

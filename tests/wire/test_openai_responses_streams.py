@@ -1,5 +1,6 @@
 import json
 import warnings
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -21,6 +22,7 @@ from llm_proxy.wire.dialect import UpstreamFaultError, WireError
 from llm_proxy.wire.gathering import gather
 from llm_proxy.wire.openai_responses import OpenAIResponses, OpenAIResponsesSurface
 from llm_proxy.wire.scattering import scatter
+from llm_proxy.wire.sse import EventTooLargeError
 from llm_proxy.wire.surface import Asked
 
 with warnings.catch_warnings():
@@ -315,9 +317,51 @@ def test_fields_of_any_type_are_survived(value):
         for kind in kinds
         for how in ["added", "delta", "done"]
     ]
-    data = [b"data: %b\n\n" % orjson.dumps(one) for one in [value, created(), *events]]
-    chunks = read(*data, {"type": value}, text_delta("last", 77), ended(value))
-    assert chunks[-2].text == "last"
+    for one in (value, {"type": value}, *events, ended(value)):
+        with suppress(WireError):
+            read(b"data: %b\n\n" % orjson.dumps(one), ended())
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        text_delta(42),
+        text_delta({"text": ["a"]}),
+        event("output_text.done", text=42),
+        event("refusal.delta", delta=42),
+        event("refusal.done", refusal=42),
+        event("function_call_arguments.delta", delta=42),
+        event("function_call_arguments.done", arguments=42),
+        event("custom_tool_call_input.done", input=42),
+        event("reasoning_summary_text.delta", delta=42),
+        event("output_item.added", item=42),
+        event("output_item.done", item=42),
+        done(1, **message(42)),
+        ended(42),
+        ended(message(42)),
+    ],
+)
+def test_a_piece_that_cannot_be_read_is_an_error(lost):
+    with pytest.raises(WireError):
+        read(created(), text_delta("one "), lost, text_delta("two"), ended())
+
+
+def test_a_piece_may_be_empty():
+    empty = [
+        text_delta(None),
+        event("output_text.done", text=None),
+        event("function_call_arguments.done"),
+        event("output_item.done", item=None),
+    ]
+    assert gather(read(text_delta("a"), *empty, ended())).text == "a"
+
+
+def test_only_what_is_said_at_once_may_be_large():
+    large = "a" * (2 << 20)
+    assert gather(read(ended(message(large)))).text == large
+    assert gather(read(done(0, **message(large)), ended())).text == large
+    with pytest.raises(EventTooLargeError):
+        read(text_delta(large), ended())
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ from llm_proxy.telemetry import get_logger
 
 _log = get_logger(__name__)
 
+# The SDKs of OpenAI and Anthropic take more for a mistake and come back within seconds.
+_MOST_RETRY_AFTER_SECONDS = 60
 _BY_STATUS: Mapping[int, type[APIError]] = {
     400: InvalidInputError,
     401: AuthenticationError,
@@ -78,7 +80,8 @@ def error_response(error: APIError, scope: Scope) -> Response:
     state["error_code"] = error.code
     headers: dict[str, str] = {}
     if error.retry_after_seconds is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds)))
+        seconds = math.ceil(error.retry_after_seconds)
+        headers["retry-after"] = str(min(max(1, seconds), _MOST_RETRY_AFTER_SECONDS))
     if error.should_retry is not None:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
     if isinstance(error, AuthenticationError):

@@ -41,6 +41,9 @@ def service(start, sandbox):
         PORT="0",
         RATE_LIMIT_ENABLED="false",
         RETRY_ATTEMPTS="1",
+        # What one test does to the upstream must not keep others from it.
+        BREAKER_FAILURES="0",
+        BREAKER_COOLDOWN_SECONDS="0.01",
     )
 
 

@@ -108,6 +108,7 @@ FAULTS: dict[str, Kinds] = {
             "fault-json-list",
             "fault-json-object",
             "fault-no-choices",
+            "fault-wrong-type",
         ),
         UNREADABLE,
     ),
@@ -115,7 +116,6 @@ FAULTS: dict[str, Kinds] = {
         (
             "fault-null-content",
             "fault-empty-content",
-            "fault-wrong-type",
             "fault-html",
             "fault-content-type",
             "fault-bad-gzip",
@@ -175,7 +175,6 @@ async def stream(provider: LLMProvider) -> str:
     return "".join(chunk.text for batch in batches for chunk in batch)
 
 
-LOST = pytest.mark.xfail(reason="a piece of the wrong type is passed over in silence")
 EITHER_WAY = pytest.mark.parametrize("call", [complete, stream])
 
 
@@ -199,14 +198,7 @@ def test_every_fault_of_the_sandbox_is_looked_at(upstream):
 @pytest.mark.parametrize(
     ("upstream", "model", "call", "kind"),
     [
-        pytest.param(
-            upstream,
-            model,
-            call,
-            kind,
-            id=f"{upstream}-{model}-{way}",
-            marks=LOST if (model, call) == ("fault-bad-piece", stream) else (),
-        )
+        pytest.param(upstream, model, call, kind, id=f"{upstream}-{model}-{way}")
         for upstream, own in OWN.items()
         for model, kinds in (FAULTS | own).items()
         for call, way, kind in zip(

@@ -75,10 +75,10 @@ class AnthropicStreamDecoder(Stream[Chunk]):
 
     def _read_delta(self, event: dict[str, Any]) -> Chunk | None:
         delta = read_mapping(event, "delta")
-        kind = read_string(delta, "type")
-        if kind == "text_delta":
+        if delta.get("type") == "text_delta":
             text = read_string(delta, "text")
             return Chunk(text) if text else None
+        kind = read_string(delta, "type")
         text = read_string(delta, _DELTA_FIELDS.get(kind, ""))
         if not text:
             return None
