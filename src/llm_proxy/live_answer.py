@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Generic
 
+from llm_proxy.errors import APIError
 from llm_proxy.exchange import Exchange, F
 from llm_proxy.guardrails import Verdict
 from llm_proxy.recovery import Shown
@@ -73,7 +74,10 @@ class LiveAnswer(Generic[F]):
     def _settle(
         self, outcome: BaseException | None, told: BaseException | None
     ) -> None:
-        self._source.attempt.end(outcome)
+        source = self._source
+        source.attempt.end(outcome)
+        if isinstance(outcome, APIError):
+            source.plan.trace.broke_off(source.target, outcome)
         # Somebody else may have come in between.
         self.exchange.target = self._source.target
         self.exchange.settle(told)

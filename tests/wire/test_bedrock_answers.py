@@ -214,6 +214,10 @@ def test_usage_is_the_whole_input_or_nothing(usage, expected):
         b'{"output": {"message": {"content": []}}}',
         b'{"output": {"message": {"content": []}}, "stopReason": 1}',
         json.dumps(answer({"toolUse": {"toolUseId": "t", "input": {}}})).encode(),
+        json.dumps(answer({"text": "a"}, {"text": 42})).encode(),
+        json.dumps(answer({"text": "a"}, {"toolUse": 42})).encode(),
+        json.dumps(answer({"reasoningContent": {"reasoningText": "a"}})).encode(),
+        json.dumps(answer({"citationsContent": {"content": [{"text": 42}]}})).encode(),
     ],
 )
 def test_what_is_no_answer_is_an_error(body):
@@ -379,6 +383,39 @@ def test_a_stream_without_usage_is_whole():
 def test_a_stream_without_a_stop_reason_is_not_whole(frames):
     with pytest.raises(WireError, match="without a stop reason"):
         read(*frames)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        delta(0, text=42),
+        delta(0, text={"text": ["a"]}),
+        delta(0, reasoningContent="a"),
+        delta(0, reasoningContent={"text": 42}),
+        start(1, toolUse=42),
+        start(1, toolUse={"toolUseId": "t", "name": "f"}) + delta(1, toolUse=42),
+        start(1, toolUse={"toolUseId": "t", "name": "f"})
+        + delta(1, toolUse={"input": 42}),
+        event("contentBlockDelta", {"contentBlockIndex": 0, "delta": 42}),
+    ],
+)
+def test_a_piece_that_cannot_be_read_is_an_error(lost):
+    frames = (delta(0, text="one "), lost, delta(0, text="two"), stop(0), finish(), END)
+    with pytest.raises(WireError):
+        read(BEGIN, *frames)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        delta(0),
+        delta(0, text=None, toolUse=None, reasoningContent=None),
+        start(0, toolUse=None),
+    ],
+)
+def test_a_piece_may_be_empty(empty):
+    frames = (delta(0, text="a"), empty, stop(0), finish(), END)
+    assert gather(read(BEGIN, *frames)).text == "a"
 
 
 def test_unknown_events_and_blocks_are_skipped():

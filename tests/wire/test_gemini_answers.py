@@ -209,6 +209,32 @@ def test_what_is_not_an_answer_is_an_error(body):
         Gemini().decode_response(body)
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        answer({"text": "a"}, {"text": 42}),
+        answer({"text": {"text": ["a"]}}),
+        answer({"text": 42, "thought": True}),
+        answer({"text": "a"}, 42),
+        {"candidates": 42},
+        {"candidates": [42]},
+        {"candidates": [{"content": 42, "finishReason": "STOP"}]},
+        {"candidates": [{"content": {"parts": 42}, "finishReason": "STOP"}]},
+    ],
+)
+def test_a_piece_that_cannot_be_read_is_an_error(lost):
+    reader = Gemini().stream_decoder()
+    with pytest.raises(WireError):
+        decode(lost)
+    with pytest.raises(WireError, match="is not"):
+        reader.feed(b"data: %b\n\n" % json.dumps(lost).encode())
+
+
+@pytest.mark.parametrize("part", [{"text": None}, {"new": 42}, {}])
+def test_a_part_may_be_empty_or_new(part):
+    assert decode(answer({"text": "a"}, part)).text == "a"
+
+
 def test_an_error_inside_a_success_is_a_fault():
     with pytest.raises(UpstreamFaultError) as caught:
         Gemini().decode_response(fixture("error_429"))

@@ -184,9 +184,15 @@ class Router:
             loser.attempt.end()
             await discard(loser.result)
 
+        async def ask_another() -> _Opened[T]:
+            step = plan.alternative()
+            if step is None:
+                raise LLMTimeoutError(log_detail="there is nobody else to ask")
+            return await self._ask(plan, lambda: step, call)
+
         return await hedged(
             lambda: self._ask(plan, plan.next, call),
-            lambda: self._ask(plan, plan.alternative, call),
+            ask_another,
             after_seconds,
             put_away,
         )

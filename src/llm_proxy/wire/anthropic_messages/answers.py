@@ -102,10 +102,8 @@ def read_block(block: object, call: int) -> Chunk | None:
         case "text":
             return Chunk(read_string(block, "text"))
         case "thinking":
-            text, signature = (
-                read_string(block, "thinking"),
-                read_string(block, "signature"),
-            )
+            text = read_string(block, "thinking")
+            signature = read_string(block, "signature")
             return Chunk(delta=ThinkingDelta(text, signature))
         case "redacted_thinking":
             return Chunk(delta=ThinkingDelta(encrypted=read_string(block, "data")))
