@@ -309,7 +309,6 @@ def test_a_complete_answer_passes_through_as_it_is():
     [
         ([], False),
         ([{"type": "text", "text": ""}], False),
-        (["a"], False),
         ([{"type": "text", "text": "a"}], True),
         ([{"type": "text", "text": ""}, {"type": "server_tool_use"}], True),
     ],
@@ -317,6 +316,13 @@ def test_a_complete_answer_passes_through_as_it_is():
 def test_an_observer_sees_whether_there_is_an_answer(content, expected):
     body = json.dumps({"content": content, "stop_reason": "end_turn"}).encode()
     assert DIALECT.observe(body).has_content is expected
+
+
+@pytest.mark.parametrize("block", ["a", {"type": "text", "text": 42}])
+def test_an_observer_takes_no_block_that_cannot_be_read(block):
+    content = [{"type": "text", "text": "a"}, block]
+    with pytest.raises(WireError):
+        DIALECT.observe(json.dumps({"content": content}).encode())
 
 
 def test_a_relayed_request_names_another_model_and_nothing_else():

@@ -39,6 +39,11 @@ def reader():
     return AnthropicMessages().passage_reader({})
 
 
+def feed_all(relay, data):
+    relay.feed(data)
+    relay.close()
+
+
 def test_whole_events_pass_at_once_and_are_understood():
     relay = reader()
     assert relay.feed(START) == [Passage(START, usage=STARTED, model="claude-x")]
@@ -97,6 +102,26 @@ def test_content_that_breaks_off_is_lost(before, end):
     broken = DELTA.replace(b"}}", b"") + PING
     with pytest.raises(WireError):
         relay.feed(broken.replace(b"\n", end))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        DELTA.replace(b'"message_delta, \\"error\\""', b"42"),
+        DELTA.replace(b'"message_delta, \\"error\\""', b" 42"),
+        DELTA.replace(b'"message_delta, \\"error\\""', b'42,"type":"text_delta"'),
+        b'data: {"type":"content_block_delta","delta":"text"}\n\n',
+        BLOCK.replace(b'""', b"42"),
+        START.replace(b"5", b"NaN"),
+    ],
+)
+@pytest.mark.parametrize("before", [START, START + DELTA])
+def test_a_piece_that_cannot_be_read_is_lost(event, before):
+    for data in (event, DELTA + event + DELTA):
+        relay = reader()
+        relay.feed(before)
+        with pytest.raises(WireError):
+            feed_all(relay, data)
 
 
 def test_heartbeats_that_are_no_json_pass():

@@ -275,6 +275,25 @@ def test_content_that_is_no_text_is_an_error():
         passages(HI, HI.replace(b"Hi", b"\xff"))
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        chunk({"content": 42}),
+        chunk({"content": 42}).replace(b":42", b": 42"),
+        chunk({"content": [{"type": "text", "text": 42}]}),
+        chunk({"refusal": {}}),
+        chunk({"tool_calls": [{"index": 0, "function": {"arguments": 42}}]}),
+        chunk("Hi"),
+        chunk({}).replace(b'"delta":{}', b'"text":42'),
+    ],
+)
+@pytest.mark.parametrize("before", [(), (HI,)])
+def test_a_piece_that_is_no_text_is_an_error(event, before):
+    for data in (event, HI + event + HI):
+        with pytest.raises(WireError):
+            passages(*before, data, FINISH, DONE)
+
+
 def test_all_choices_have_to_finish():
     first, second = chunk({"content": "a"}), chunk({"content": "b"}, index=1)
     one_ends, both_end = chunk({}, "stop"), chunk({}, "length", index=1)

@@ -49,6 +49,11 @@ def reader():
     return DIALECT.passage_reader({"stream": True})
 
 
+def feed_all(relay, data):
+    relay.feed(data)
+    relay.close()
+
+
 def test_whole_events_pass_at_once_and_are_understood():
     relay = reader()
     assert relay.feed(CREATED) == [Passage(CREATED, model="gpt-x")]
@@ -113,6 +118,30 @@ def test_content_that_breaks_off_is_lost(end):
     broken = DELTA.replace(b"}", b"") + DONE
     with pytest.raises(WireError):
         relay.feed(broken.replace(b"\n", end))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        event("output_text.delta", delta=42),
+        event("output_text.delta", delta=42).replace(b":42", b": 42"),
+        event("function_call_arguments.delta", delta={}),
+        event("output_text.done", text=42),
+    ],
+)
+def test_a_piece_that_is_no_text_is_an_error(event):
+    for data in (event, DELTA + event + DELTA):
+        relay = reader()
+        relay.feed(CREATED + DELTA)
+        with pytest.raises(WireError):
+            feed_all(relay, data)
+
+
+def test_pieces_of_types_unheard_of_pass():
+    relay = reader()
+    unknown = event("mcp_call.delta", delta={"new": 1})
+    passages = relay.feed(CREATED + DELTA + unknown + COMPLETED)
+    assert b"".join([passage.data for passage in passages]).count(unknown) == 1
 
 
 def test_a_text_may_speak_of_other_events():
@@ -217,6 +246,20 @@ def test_a_whole_answer_is_looked_at():
     assert DIALECT.observe(body) == Passage(body, True, "stop", COUNTED, "gpt-x")
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        [{"type": "message", "content": [{"type": "output_text", "text": 1}]}],
+        [{"type": "message", "content": 42}],
+        [{"type": "message", "content": ["said"]}],
+        [42],
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_none(output):
+    with pytest.raises(WireError):
+        DIALECT.observe(orjson.dumps({**ENDED, "output": output}))
+
+
 @pytest.mark.parametrize("status", ["queued", "in_progress", "cancelled"])
 def test_a_response_in_the_background_has_no_end_yet(status):
     passage = DIALECT.observe(orjson.dumps({**BEGUN, "status": status}))
@@ -230,11 +273,7 @@ def test_a_response_in_the_background_has_no_end_yet(status):
         ([{"type": "function_call", "call_id": "c", "name": "f"}], "tool_calls"),
         ([{"type": "custom_tool_call", "call_id": "c", "name": "f"}], "tool_calls"),
         ([{"type": "message", "content": [{"type": "refusal"}]}], "refusal"),
-        (
-            [{"type": "message", "content": [{"type": "output_text", "text": 1}]}],
-            "stop",
-        ),
-        ([{"type": "message", "content": 42}, 42, {"type": []}], "stop"),
+        ([{"type": "message", "content": None}, {"type": []}], "stop"),
     ],
 )
 def test_a_whole_answer_ends_as_its_output_says(output, reason):

@@ -74,9 +74,10 @@ def observe_answer(body: bytes) -> Passage:
         WireError: The body is not an answer.
     """
     answer = _message(body)
+    said = [_says_something(block) for block in answer["content"]]
     return Passage(
         data=body,
-        has_content=any(map(_says_something, answer["content"])),
+        has_content=any(said),
         finish_reason=read_stop_reason(answer.get("stop_reason")) or "stop",
         usage=UsageTally().add(answer.get("usage")),
         model=read_model(answer),
@@ -234,6 +235,6 @@ def _message(body: bytes) -> dict[str, Any]:
 
 
 def _says_something(block: object) -> bool:
-    if not isinstance(block, dict):
-        return False
-    return block.get("type") != "text" or bool(block.get("text"))
+    """Whether a content block, if it can be read, is more than an empty text."""
+    read = read_block(block, 0)
+    return read is None or bool(read.text or read.delta)

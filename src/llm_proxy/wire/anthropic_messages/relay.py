@@ -1,10 +1,11 @@
 """The bytes of a stream, passed on as they are."""
 
+import re
 from typing import Any
 
-from llm_proxy.wire.anthropic_messages.answers import read_model
+from llm_proxy.wire.anthropic_messages.answers import read_block, read_model
 from llm_proxy.wire.anthropic_messages.stop_reasons import read_stop_reason
-from llm_proxy.wire.anthropic_messages.stream_reader import CONTENT_MARKS
+from llm_proxy.wire.anthropic_messages.stream_reader import CONTENT_MARKS, read_delta
 from llm_proxy.wire.anthropic_messages.stream_writer import MESSAGE_STOP
 from llm_proxy.wire.anthropic_messages.usage import UsageTally
 from llm_proxy.wire.dialect import Passage, UpstreamFaultError, WireError
@@ -12,6 +13,8 @@ from llm_proxy.wire.error_detail import error_detail
 from llm_proxy.wire.reading import is_utf8, read_event
 from llm_proxy.wire.sse import SSEDecoder, WholeEvents, split_events
 from llm_proxy.wire.stream import Stream
+
+_PIECE = re.compile(rb'_delta","[a-z_]+":"')
 
 
 class AnthropicPassageReader(Stream[Passage]):
@@ -62,6 +65,10 @@ class AnthropicPassageReader(Stream[Passage]):
 
     def _hear(self, event: dict[str, Any], passage: Passage) -> Passage:
         match event.get("type"):
+            case "content_block_delta":
+                read_delta(event)
+            case "content_block_start":
+                read_block(event.get("content_block"), 0)
             case "message_start":
                 message = event.get("message")
                 if isinstance(message, dict):
@@ -97,13 +104,22 @@ def _read_event(name: bytes, payload: bytes) -> object:
 
 def _is_plain(events: bytes) -> bool:
     """Whether none of them breaks off, or says more than content."""
+    number = events.count(b"\n\n")
     return (
         # Lines that end in other ways are not told apart by such a count.
-        0 < events.count(b"\n\n") == events.count(b"}\n\n")
+        0 < number == events.count(b"}\n\n")
         # CPython searches twice as fast from the end.
         and events.rfind(b'"message_') < 0
         and events.rfind(b"error") < 0
+        and _is_readable(events, number)
     )
+
+
+def _is_readable(events: bytes, number: int) -> bool:
+    """Whether each piece of a content block is surely a string."""
+    if number == 1 and events.rfind(b'"text":"') >= 0:
+        return True
+    return len(_PIECE.findall(events)) == events.count(b'"content_block_delta"')
 
 
 def _has_content(data: bytes) -> bool:

@@ -1,5 +1,6 @@
 """A streamed message as chunks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from llm_proxy.types import Chunk, ThinkingDelta, ToolCallDelta
@@ -15,13 +16,31 @@ from llm_proxy.wire.reading import read_event, read_mapping, read_string
 from llm_proxy.wire.sse import SSEDecoder
 from llm_proxy.wire.stream import Stream
 
-CONTENT_MARKS = (b'"delta"', b'"content_block')
+CONTENT_MARKS = (b'"delta"', b'"content_block', b'"message_')
 _NO_THOUGHT = ThinkingDelta()
 _DELTA_FIELDS = {
+    "text_delta": "text",
     "input_json_delta": "partial_json",
     "thinking_delta": "thinking",
     "signature_delta": "signature",
 }
+
+
+def read_delta(event: Mapping[str, Any]) -> tuple[str, str]:
+    """Read a piece of a content block.
+
+    Args:
+        event: A ``content_block_delta``.
+
+    Returns:
+        Of what type it is, and its text; empty if it has none that we know.
+
+    Raises:
+        WireError: It cannot be read.
+    """
+    delta = read_mapping(event, "delta")
+    kind = read_string(delta, "type")
+    return kind, read_string(delta, _DELTA_FIELDS.get(kind, ""))
 
 
 class AnthropicStreamDecoder(Stream[Chunk]):
@@ -74,14 +93,11 @@ class AnthropicStreamDecoder(Stream[Chunk]):
         return None
 
     def _read_delta(self, event: dict[str, Any]) -> Chunk | None:
-        delta = read_mapping(event, "delta")
-        if delta.get("type") == "text_delta":
-            text = read_string(delta, "text")
-            return Chunk(text) if text else None
-        kind = read_string(delta, "type")
-        text = read_string(delta, _DELTA_FIELDS.get(kind, ""))
+        kind, text = read_delta(event)
         if not text:
             return None
+        if kind == "text_delta":
+            return Chunk(text)
         if kind == "input_json_delta":
             call = self._calls.get(_index(event))
             return call.grow(text) if call else None

@@ -47,7 +47,7 @@ def read_calls(message: Mapping[str, Any]) -> list[ToolCall]:
     """
     calls = []
     for place, entry in enumerate(read_entries(message)):
-        call_id, name, arguments, custom, signature = _read_call(entry)
+        call_id, name, arguments, custom, signature = read_call(entry)
         if not name:
             raise WireError("a tool call has no name")
         call_id = call_id or f"call_{place}"
@@ -55,8 +55,18 @@ def read_calls(message: Mapping[str, Any]) -> list[ToolCall]:
     return calls
 
 
-def _read_call(entry: dict[str, Any]) -> tuple[str, str, str, bool, str]:
-    """Read id, name, arguments, whether it is custom, and signature."""
+def read_call(entry: dict[str, Any]) -> tuple[str, str, str, bool, str]:
+    """Read a call, or a piece of one.
+
+    Args:
+        entry: An entry of ``tool_calls``.
+
+    Returns:
+        Its id, name and arguments, whether it is custom, and its signature.
+
+    Raises:
+        WireError: The arguments cannot be read.
+    """
     custom = entry.get("type") == "custom" or "custom" in entry
     inner = read_mapping(entry, "custom" if custom else "function")
     call_id, name = entry.get("id"), inner.get("name")
@@ -106,7 +116,7 @@ class CallReader:
             WireError: There are arguments before there is a name, or none that can be
                 read.
         """
-        call_id, name, arguments, custom, signature = _read_call(piece)
+        call_id, name, arguments, custom, signature = read_call(piece)
         index = piece.get("index")
         if not isinstance(index, int):
             index = None

@@ -14,7 +14,7 @@ from llm_proxy.wire.openai_chat.relay import has_content_in
 from llm_proxy.wire.openai_chat.stream_reader import read_event
 from llm_proxy.wire.openai_chat.stream_writer import DONE, wants_usage
 from llm_proxy.wire.openai_chat.usage import read_usage
-from llm_proxy.wire.reading import is_utf8
+from llm_proxy.wire.reading import is_utf8, read_mapping, read_mappings, read_string
 from llm_proxy.wire.sse import (
     MAX_EVENT_BYTES,
     EventTooLargeError,
@@ -23,6 +23,9 @@ from llm_proxy.wire.sse import (
 )
 from llm_proxy.wire.stream import Stream
 
+# How pieces begin that can be read; thoughts are `reasoning_content`, and completions,
+# the older API, have `text`.
+_PIECES = _CONTENT, _ARGUMENTS, _TEXT = b'content":"', b'"arguments":"', b'"text":"'
 _UNFINISHED = b'"finish_reason":null'
 _NO_USAGE = b',"usage":null'
 _END = b"}\n\n"
@@ -100,16 +103,13 @@ class ChatPassageReader(Stream[Passage]):
         return self._hear(raw, event)
 
     def _hear(self, raw: bytes, event: dict[str, Any]) -> Passage:
-        choices = event.get("choices")
-        if not isinstance(choices, list):
-            choices = []
+        choices = read_mappings(event, "choices")
         has_content = False
         finish_reason = None
         for choice in choices:
-            if isinstance(choice, dict):
-                said, reason = self._read_choice(choice)
-                has_content = has_content or said
-                finish_reason = finish_reason or reason
+            said, reason = self._read_choice(choice)
+            has_content = has_content or said
+            finish_reason = finish_reason or reason
         # From here on what is no end is content; several choices have several ends.
         self._skims = self._skims or (has_content and self._is_single)
         usage = read_usage(event.get("usage"))
@@ -125,11 +125,9 @@ class ChatPassageReader(Stream[Passage]):
         )
 
     def _read_choice(self, choice: dict[str, Any]) -> tuple[bool, FinishReason | None]:
-        delta, reason = choice.get("delta"), choice.get("finish_reason")
-        said = bool(choice.get("text"))
-        if isinstance(delta, dict):
-            said = said or has_content_in(delta)
-            self._called = self._called or bool(delta.get("tool_calls"))
+        delta, reason = read_mapping(choice, "delta"), choice.get("finish_reason")
+        said = has_content_in(delta) or bool(read_string(choice, "text"))
+        self._called = self._called or bool(delta.get("tool_calls"))
         index = choice.get("index")
         index = index if isinstance(index, int) else 0
         self._finishes[index] = self._finishes.get(index, False) or bool(reason)
@@ -155,8 +153,15 @@ def _is_plain(block: bytes) -> bool:
         return False
     lines = block.count(b"\n")
     if lines == 2:
-        return block.rfind(_UNFINISHED) >= 0
-    return 2 * block.count(_END) == 2 * block.count(_UNFINISHED) == lines
+        return block.rfind(_UNFINISHED) >= 0 and (
+            block.rfind(_CONTENT) >= 0
+            or block.rfind(_ARGUMENTS) >= 0
+            or block.rfind(_TEXT) >= 0
+        )
+    events = block.count(_UNFINISHED)
+    if not 2 * block.count(_END) == 2 * events == lines:
+        return False
+    return any(block.count(start) >= events for start in _PIECES)
 
 
 def _name_and_data(raw: bytes) -> tuple[bytes, bytes]:

@@ -12,7 +12,9 @@ from llm_proxy.wire.openai_chat.answer_reader import (
     read_finish_reason,
     read_thoughts,
 )
+from llm_proxy.wire.openai_chat.call_reader import read_call, read_entries
 from llm_proxy.wire.openai_chat.usage import read_usage
+from llm_proxy.wire.reading import read_mapping, read_string, read_text
 from llm_proxy.wire.splice import splice
 
 
@@ -104,14 +106,14 @@ def observe(body: bytes) -> Passage:
     finish_reason = None
     has_content = False
     for choice in read_choices(answer):
-        message = choice.get("message")
+        message = read_mapping(choice, "message")
         reason = choice.get("finish_reason")
-        if message is None and reason is None and choice.get("text") is None:
+        if not (message or reason) and choice.get("text") is None:
             raise WireError("the choice has no message")
-        said = isinstance(message, dict) and has_content_in(message)
-        has_content = has_content or said or bool(reason or choice.get("text"))
+        said = has_content_in(message) or bool(read_string(choice, "text"))
+        has_content = has_content or said or bool(reason)
         if finish_reason is None and reason:
-            called = isinstance(message, dict) and bool(message.get("tool_calls"))
+            called = bool(message.get("tool_calls"))
             finish_reason = read_finish_reason(choice, called)
     model = answer.get("model")
     return Passage(
@@ -131,7 +133,14 @@ def has_content_in(message: Mapping[str, Any]) -> bool:
 
     Returns:
         Whether it has text, a refusal, a call of a tool, a sound or thoughts.
+
+    Raises:
+        WireError: A text, or the arguments of a call, cannot be read.
     """
+    read_text(message, "content")
+    read_text(message, "refusal")
+    for entry in read_entries(message):
+        read_call(entry)
     return any(message.get(name) for name in _CONTENT) or bool(read_thoughts(message))
 
 

@@ -50,21 +50,14 @@ def read_finish_reason(
         The finish reason.
     """
     if response.get("status") == "incomplete":
-        return read_incomplete(response)
+        return _read_incomplete(response)
     if refused:
         return "refusal"
     return "tool_calls" if called else "stop"
 
 
-def read_incomplete(response: Mapping[str, Any]) -> FinishReason:
-    """Read why an answer is not whole.
-
-    Args:
-        response: One whose status is ``incomplete``.
-
-    Returns:
-        The finish reason; what nobody here knows is a bound that was reached.
-    """
+def _read_incomplete(response: Mapping[str, Any]) -> FinishReason:
+    """Read why an answer is not whole; what nobody here knows is a bound."""
     details = response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
     return "content_filter" if reason == "content_filter" else "length"

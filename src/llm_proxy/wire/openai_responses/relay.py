@@ -11,13 +11,14 @@ from llm_proxy.wire.openai_responses.output_reader import ARGUMENTS
 from llm_proxy.wire.openai_responses.stream_reader import (
     LARGEST_EVENT_BYTES,
     Event,
+    check_piece,
     ended_response_of,
     parse_event,
     raise_fault,
     response_of,
 )
 from llm_proxy.wire.openai_responses.usage import read_usage
-from llm_proxy.wire.reading import is_utf8
+from llm_proxy.wire.reading import is_utf8, read_mappings, read_string
 from llm_proxy.wire.sse import (
     MAX_EVENT_BYTES,
     SSEDecoder,
@@ -61,15 +62,16 @@ def _observe_end(data: bytes, response: dict[str, Any]) -> Passage:
 
 
 def _kinds_in(response: Mapping[str, Any]) -> Iterator[str]:
-    """Say of what types the items are, and the parts of messages."""
-    output = response.get("output")
-    for item in output if isinstance(output, list) else ():
-        if isinstance(item, dict):
-            yield str(item.get("type"))
-            content = item.get("content")
-            for part in content if isinstance(content, list) else ():
-                if isinstance(part, dict):
-                    yield str(part.get("type"))
+    """Say of what types the items are, and the parts of messages.
+
+    Raises:
+        WireError: One of them cannot be read.
+    """
+    for item in read_mappings(response, "output"):
+        yield str(item.get("type"))
+        for part in read_mappings(item, "content"):
+            read_string(part, "text")
+            yield str(part.get("type"))
 
 
 class ResponsesPassageReader(Stream[Passage]):
@@ -120,6 +122,7 @@ class ResponsesPassageReader(Stream[Passage]):
                 self.done = True
                 return _observe_end(passage.data, ended_response_of(event))
             case str(kind) if kind.endswith(_CONTENT):
+                check_piece(event)
                 return passage._replace(has_content=True)
         raise_fault(event)
         return passage
@@ -134,6 +137,8 @@ def _is_plain(events: bytes) -> bool:
     if not 0 < events.count(b"\n\n") == events.count(b"}\n\n"):
         return False
     if len(events) > MAX_EVENT_BYTES:
+        return False
+    if events.count(b'"delta":') != events.count(b'"delta":"'):
         return False
     # CPython searches twice as fast from the end.
     return events.rfind(b'"response"') < 0 and events.rfind(b'"error"') < 0

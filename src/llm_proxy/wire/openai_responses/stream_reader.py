@@ -87,6 +87,21 @@ def ended_response_of(event: Event) -> dict[str, Any]:
     return {**response_of(event), "status": status}
 
 
+def check_piece(event: Event) -> None:
+    """See whether a piece of the answer can be read.
+
+    Args:
+        event: Whose type ends in ``.delta`` or ``.done``. Only of types that are known
+            here it is known that they have text.
+
+    Raises:
+        WireError: It cannot.
+    """
+    if event.get("type") in _READERS:
+        for name in ("delta", "text", "refusal", "arguments", "input"):
+            read_string(event, name)
+
+
 class ResponsesStreamReader(Stream[Chunk]):
     """Turns the bytes of one streamed response into chunks."""
 
