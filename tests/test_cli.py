@@ -50,35 +50,86 @@ class TestCommands:
         assert run("nonsense")[0] == 2
 
 
+def rows_of(printed: str) -> list[tuple[str, ...]]:
+    """The rows of all tables; a cell of several lines is as many rows."""
+    return [
+        tuple(cell.strip() for cell in line.strip("│").split("│"))
+        for line in printed.splitlines()
+        if line.startswith("│")
+    ]
+
+
 class TestConfigCheck:
     def test_it_prints_what_would_be_served(self, run):
         Path("llm-proxy.yaml").write_text(
             """
             providers:
               mine: {base_url: "http://mine.test/v1"}
-            models:
-              smart:
-                deployments: [{model: mine/llama}]
-                fallbacks: [openai/gpt-4o]
             """
         )
         code, printed = run("config", "check", **VALID, GEMINI_API_KEY="k")
 
         assert code == 0
-        rows = {
-            tuple(cell.strip() for cell in line.strip("│").split("│"))
-            for line in printed.splitlines()
-            if line.startswith("│")
-        }
         assert {
             ("openai", "https://api.openai.com/v1", "gpt-4"),
             ("mine", "http://mine.test/v1", "-"),
             ("local", "this machine", "smollm2-135m-instruct"),
             ("openai", "gpt-4 (default)", "openai/gpt-4"),
-            ("llm-proxy", "smart", "mine/llama, openai/gpt-4o"),
-        } <= rows
+        } <= set(rows_of(printed))
         assert printed.endswith("The configuration is valid.\n")
         assert "SECRET" not in printed
+
+    @pytest.mark.parametrize(
+        ("model", "asked"),
+        [
+            ("{deployments: [{model: openai/o3}]}", ["openai/o3"]),
+            (
+                "{deployments: [{model: openai/o3, weight: 3}, {model: mine/llama}],"
+                " fallbacks: [cheap, mine/m]}",
+                [
+                    "openai/o3 (weight 3), mine/llama (weight 1)",
+                    "then openai/gpt-4o-mini",
+                    "then mine/m",
+                ],
+            ),
+            (
+                "{deployments: [{model: mine/m}], fallbacks: [auto, cheap]}",
+                [
+                    "mine/m",
+                    "then openai/o3",
+                    "then mine/llama",
+                    "then openai/gpt-4o-mini",
+                ],
+            ),
+            (
+                "{complexity: {simple: cheap, fast: mine/llama, complex: openai/o3,"
+                " thresholds: [0.25, 0.5]}}",
+                [
+                    "simple: cheap",
+                    "fast, from 0.25: mine/llama",
+                    "complex, from 0.5: openai/o3",
+                ],
+            ),
+        ],
+    )
+    def test_of_an_alias_it_says_who_is_asked(self, run, model, asked):
+        Path("llm-proxy.yaml").write_text(
+            f"""
+            providers:
+              mine: {{base_url: "http://mine.test/v1"}}
+            models:
+              it: {model}
+              cheap: {{deployments: [{{model: openai/gpt-4o-mini}}]}}
+              auto:
+                complexity: {{simple: cheap, fast: mine/llama, complex: openai/o3}}
+            """
+        )
+        _, printed = run("config", "check", **VALID)
+
+        rows = rows_of(printed)
+        begin = rows.index(("llm-proxy", "it", asked[0]))
+        end = rows.index(("llm-proxy", "cheap", "openai/gpt-4o-mini"))
+        assert [row[2] for row in rows[begin:end]] == asked
 
     def test_nothing_is_cut_in_a_narrow_terminal(self, run):
         url = "https://a-long-host-name.example.com/with/a/long/path/v1"

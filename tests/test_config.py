@@ -335,6 +335,12 @@ class TestVariables:
         assert config.providers["a"].api_key.get_secret_value() == "k"
 
 
+def test_our_own_models_are_no_upstream(problems):
+    assert problems("providers: {LLM-Proxy: {model: a}}") == [
+        "providers.llm-proxy: the name stands for the models of this file"
+    ]
+
+
 class TestFallbacks:
     def models(self, **fallbacks):
         rows = [

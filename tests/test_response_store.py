@@ -50,3 +50,14 @@ def test_one_owner_fills_a_quarter_and_loses_what_was_unused_longest():
     assert store.get("bob", "resp_1")
     with pytest.raises(NotFoundError):
         store.get("ann", "resp_50")
+
+
+def test_all_together_lose_what_the_longest_silent_owner_has():
+    store = ResponseStore(max_bytes=1_000)
+    owners = [f"owner {number}" for number in range(20)]
+    for owner in owners:
+        store.put(owner, stored(1))
+
+    assert store.get(owners[-1], "resp_1")
+    with pytest.raises(NotFoundError):
+        store.get(owners[0], "resp_1")

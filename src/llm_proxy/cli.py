@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from llm_proxy import __version__
+from llm_proxy.config import ALIAS_PROVIDER, ComplexityConfig, load_config
 from llm_proxy.main import create_app
 from llm_proxy.providers import ProviderFactory
 from llm_proxy.quickstart import prepare
-from llm_proxy.routing import Catalog
+from llm_proxy.routing import Catalog, Deployment, Route
 from llm_proxy.selftest import selftest
 from llm_proxy.server import EdgeLimits, ServerConfig, serve
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
@@ -80,20 +81,26 @@ def version_command() -> None:
 @_config.command("check")
 def check_command() -> None:
     """Check settings and llm-proxy.yaml offline, and print what would be served."""
-    app = create_app(load_settings())
+    settings = load_settings()
+    app = create_app(settings)
     factory: ProviderFactory = app.state.providers
     catalog: Catalog = app.state.catalog
+    config = load_config(settings.config_file, settings.variable)
     console = Console()
     providers = _table("Providers", "provider", "reached at", "default model")
     for status in factory.status():
         providers.add_row(status.name, status.address, status.model or "-")
     console.print(providers)
-    models = _table("Models", "provider", "model", "asked in this order")
+    models = _table("Models", "provider", "model", "who is asked")
     for entry in catalog.entries():
-        targets = catalog.route(entry.provider, entry.model).targets
-        order = ", ".join(f"{each.provider}/{each.model}" for each in targets)
+        is_alias = entry.provider == ALIAS_PROVIDER
+        complexity = config.models[entry.model].complexity if is_alias else None
+        if complexity is None:
+            asked = _order(catalog.route(entry.provider, entry.model))
+        else:
+            asked = _choice(complexity)
         default = " (default)" if entry.default else ""
-        models.add_row(entry.provider, entry.model + default, order)
+        models.add_row(entry.provider, entry.model + default, asked)
     console.print(models)
     console.print("The configuration is valid.")
 
@@ -101,6 +108,26 @@ def check_command() -> None:
 def _table(title: str, *headers: str) -> Table:
     # Folded, because what stands here is to be copied, also from a narrow terminal.
     return Table(*(Column(each, overflow="fold") for each in headers), title=title)
+
+
+def _order(route: Route) -> str:
+    """List the tiers, each on a line; what two fallbacks share stands there once."""
+    return "\nthen ".join(dict.fromkeys(_tier(tier) for tier in route.tiers))
+
+
+def _tier(deployments: Sequence[Deployment]) -> str:
+    if len(deployments) == 1:
+        return str(deployments[0].target)
+    return ", ".join(f"{each.target} (weight {each.weight})" for each in deployments)
+
+
+def _choice(complexity: ComplexityConfig) -> str:
+    to_fast, to_complex = complexity.thresholds
+    return (
+        f"simple: {complexity.simple}\n"
+        f"fast, from {to_fast:g}: {complexity.fast}\n"
+        f"complex, from {to_complex:g}: {complexity.complex}"
+    )
 
 
 def _serve(

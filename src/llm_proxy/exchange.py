@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
 
 from llm_proxy.errors import APIError
 from llm_proxy.limits import Places
@@ -72,32 +72,28 @@ class Exchanges:
         self.project = project
         self.places = places
 
-    @asynccontextmanager
-    async def opened(self, call: Call) -> AsyncGenerator["Exchange"]:
-        """Reserve a place for a call, and settle it if the call fails.
+    async def open(self, call: Call) -> "Exchange":
+        """Reserve a place for a call.
 
         Args:
             call: What is asked.
 
-        Yields:
-            The exchange; what succeeds inside must settle it, or leave it to somebody
-            who will.
+        Returns:
+            The exchange, to be entered at once.
 
         Raises:
             OverloadedError: All places are taken.
         """
         started = time.perf_counter()
         await self.places.take(call.route.deadline_seconds)
-        exchange = Exchange(self, call, started)
-        try:
-            yield exchange
-        except BaseException as error:
-            exchange.settle(error)
-            raise
+        return Exchange(self, call, started)
 
 
 class Exchange:
     """The account of one call.
+
+    Used as a context manager, which settles it if the call fails. What succeeds inside
+    must settle it, or leave it to somebody who will.
 
     Args:
         exchanges: Who opened it.
@@ -114,7 +110,11 @@ class Exchange:
 
     def __init__(self, exchanges: Exchanges, call: Call, started: float) -> None:
         self._started = started
-        self.route = _shortened(call.route, self.seconds)
+        waited = self.seconds
+        # Who did not wait keeps the very route.
+        self.route = (
+            call.route.after(waited) if waited >= _WAITED_SECONDS else call.route
+        )
         self.target: Target = call.route.first
         self.model: str | None = None
         self.usage = Usage()
@@ -124,6 +124,18 @@ class Exchange:
         self._first_text: float | None = None
         self._settled = False
         exchanges.metrics.call_started()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.settle(error)
 
     @property
     def seconds(self) -> float:
@@ -176,7 +188,7 @@ class Exchange:
                 self.finish_reason = chunk.finish_reason
             if chunk.model is not None:
                 self.model = chunk.model
-        if self._first_text is None:
+        if batch and self._first_text is None:
             self._first_text = self.seconds
 
     def settle(self, error: BaseException | None) -> None:
@@ -224,11 +236,3 @@ class Exchange:
             code = error.code if isinstance(error, APIError) else type(error).__name__
             detail = error.log_detail if isinstance(error, APIError) else ""
             _log.warning("llm_call", success=False, code=code, detail=detail, **facts)
-
-
-def _shortened(route: Route, seconds: float) -> Route:
-    """Take off what a call has waited; who did not wait keeps the very route."""
-    if seconds < _WAITED_SECONDS:
-        return route
-    left = max(0.0, route.deadline_seconds - seconds)
-    return replace(route, deadline_seconds=left)

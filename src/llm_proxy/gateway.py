@@ -1,5 +1,6 @@
 """The road of a call: admit, answer, settle. The only file that knows all the steps."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -114,7 +115,7 @@ class Gateway:
         """
         verdict = self._inspect(call.feature, request.texts)
         request = request.with_texts(verdict.texts)
-        async with self._exchanges.opened(call) as exchange:
+        with await self._exchanges.open(call) as exchange:
             question = exchange.question(
                 lambda provider: provider.stream(request), _has_text
             )
@@ -135,7 +136,7 @@ class Gateway:
             APIError: As `chat`, but guardrails only flag.
         """
         self._watch(call.feature, inquiry)
-        async with self._exchanges.opened(call) as exchange:
+        with await self._exchanges.open(call) as exchange:
             reply = await self._router.ask(
                 exchange.route, lambda provider: provider.relay(inquiry), call.trace
             )
@@ -156,7 +157,7 @@ class Gateway:
             APIError: As `relay`.
         """
         verdict = self._watch(call.feature, inquiry)
-        async with self._exchanges.opened(call) as exchange:
+        with await self._exchanges.open(call) as exchange:
             question = exchange.question(
                 lambda provider: provider.relay_stream(inquiry), _has_content
             )
@@ -176,7 +177,7 @@ class Gateway:
         Raises:
             APIError: The service is full, or nobody answered.
         """
-        async with self._exchanges.opened(call) as exchange:
+        with await self._exchanges.open(call) as exchange:
             question = exchange.question(
                 lambda provider: provider.forward(errand), _has_content
             )
@@ -200,8 +201,10 @@ class Gateway:
         verdict = self._inspect(call.feature, (task.prompt,))
         rendered = self._templates.render(replace(task, prompt=verdict.texts[0]))
         request = _task_request(rendered)
+        started = time.perf_counter()
         for _ in range(_TASK_ATTEMPTS):
-            answer = await self._answer(call, request, verdict)
+            route = call.route.after(time.perf_counter() - started)
+            answer = await self._answer(replace(call, route=route), request, verdict)
             try:
                 result = read_answer(task, answer.text)
             except UnusableAnswerError as error:
@@ -240,7 +243,7 @@ class Gateway:
     async def _answer(
         self, call: Call, request: ChatRequest, verdict: Verdict
     ) -> Answer:
-        async with self._exchanges.opened(call) as exchange:
+        with await self._exchanges.open(call) as exchange:
             reply = await self._router.ask(
                 exchange.route, lambda provider: provider.complete(request), call.trace
             )
@@ -253,14 +256,9 @@ class Gateway:
         return LiveAnswer(shown, exchange, verdict, seconds)
 
     def _watch(self, feature: str, inquiry: Inquiry) -> Verdict:
-        verdict = self._guards.watch(latest_texts(inquiry.asked.fields))
-        if verdict.injection:
-            _log.warning(
-                "prompt_injection_detected",
-                patterns=verdict.injection,
-                action=verdict.action,
-                feature=feature,
-            )
+        texts = latest_texts(inquiry.asked.fields)
+        verdict = self._guards.watch(texts)
+        _warn_of_injection(verdict, feature, texts)
         return verdict
 
     def _inspect(self, feature: str, texts: Sequence[str]) -> Verdict:
@@ -272,17 +270,19 @@ class Gateway:
             _log.warning("pii_detected", kinds=verdict.pii, feature=feature)
         if verdict.action == "redact":
             self._exchanges.metrics.observe_pii(verdict.pii)
-        if verdict.injection:
-            _log.warning(
-                "prompt_injection_detected",
-                patterns=verdict.injection,
-                action=verdict.action,
-                length=length,
-                feature=feature,
-            )
+        _warn_of_injection(verdict, feature, texts)
         if verdict.action == "block":
             raise PromptInjectionError(details={"patterns": verdict.injection})
         return verdict
+
+
+def _warn_of_injection(verdict: Verdict, feature: str, texts: Sequence[str]) -> None:
+    if verdict.injection:
+        facts = {"patterns": verdict.injection, "action": verdict.action}
+        length = sum(map(len, texts))
+        _log.warning(
+            "prompt_injection_detected", length=length, feature=feature, **facts
+        )
 
 
 def _has_text(chunk: Chunk) -> bool:

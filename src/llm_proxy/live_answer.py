@@ -74,10 +74,11 @@ class LiveAnswer(Generic[F]):
     def _settle(
         self, outcome: BaseException | None, told: BaseException | None
     ) -> None:
+        # Somebody else than at first may have come in between.
         source = self._source
+        trace = source.plan.trace
         source.attempt.end(outcome)
         if isinstance(outcome, APIError):
-            source.plan.trace.broke_off(source.target, outcome)
-        # Somebody else may have come in between.
-        self.exchange.target = self._source.target
+            trace.broke_off(source.target, outcome)
+        self.exchange.target = trace.answered_by = source.target
         self.exchange.settle(told)

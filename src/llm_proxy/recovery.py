@@ -38,7 +38,7 @@ class Shown(Generic[T]):
     """A stream as its caller sees it.
 
     Attributes:
-        first: The first batch.
+        first: The first batch; empty if all is held back.
         rest: What follows.
         source: Where it comes from; another one may take over.
     """
@@ -102,8 +102,7 @@ async def show_held(router: Router, question: Question[T]) -> Shown[T]:
     opened = await router.open(
         question.route, question.ask, question.has_content, question.trace
     )
-    announced = [each for each in opened.first[:1] if not question.has_content(each)]
-    return Shown(announced, Whole(router, question, opened), opened.source)
+    return Shown((), Whole(router, question, opened), opened.source)
 
 
 class Whole(Generic[T]):

@@ -24,7 +24,6 @@ class StoredResponse:
         provider: The provider that keeps the response too; empty if only we do.
         model: The provider's name of the model.
         parent: The id of the response before it in the conversation; may be empty.
-        size: Bytes of its JSON.
     """
 
     response: dict[str, Any]
@@ -32,7 +31,6 @@ class StoredResponse:
     provider: str = ""
     model: str = ""
     parent: str = ""
-    size: int = 0
 
     @property
     def id(self) -> str:

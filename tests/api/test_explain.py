@@ -176,6 +176,17 @@ class TestExplain:
         answer = await caller().post("/api/v1/explain", json=body)
         assert answer.status_code == status
 
+    async def test_it_leaves_no_trace(self, caller):
+        asking = caller()
+        same = {"x-request-id": "the-same"}
+        for path in ("/v1/chat/completions", "/api/v1/explain"):
+            fields = {"model": "gpt-4", "messages": MESSAGES}
+            answer = await asking.post(path, json=fields, headers=same)
+        assert not [name for name in answer.headers if name.startswith("x-llm-proxy")]
+
+        kept = (await asking.get("/api/v1/traces/the-same")).json()["data"]
+        assert kept["answeredBy"] == "openai/gpt-4"
+
     async def test_strangers_learn_nothing(self, caller):
         asking = caller()
         for method, path in (("POST", "explain"), ("GET", "traces/x")):

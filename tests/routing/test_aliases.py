@@ -1,7 +1,7 @@
 import pytest
 
-from llm_proxy.config import AffinityConfig, ModelConfig
-from llm_proxy.routing import ALIAS_PROVIDER, Deployment, Target
+from llm_proxy.config import ALIAS_PROVIDER, AffinityConfig, ModelConfig
+from llm_proxy.routing import Deployment, Target
 from llm_proxy.settings import ConfigurationError
 
 BIG, MINI = Target("openai", "gpt-4o"), Target("openai", "gpt-4o-mini")

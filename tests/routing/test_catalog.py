@@ -2,13 +2,13 @@ from decimal import Decimal
 
 import pytest
 
-from llm_proxy.config import ModelConfig, ProviderConfig
+from llm_proxy.config import ALIAS_PROVIDER, ModelConfig, ProviderConfig
 from llm_proxy.errors import (
     ProviderNotConfiguredError,
     UnknownProviderError,
     UnsupportedModelError,
 )
-from llm_proxy.routing import ALIAS_PROVIDER, Deployment, Route, Target
+from llm_proxy.routing import Deployment, Route, Target
 from llm_proxy.settings import ConfigurationError
 from llm_proxy.types import Timeouts
 

@@ -35,7 +35,7 @@ def answers(health, clock):
 
 def tier(*rows: Target | tuple[Target, int]) -> tuple[Deployment, ...]:
     return tuple(
-        Deployment(*row) if isinstance(row, tuple) else Deployment(row) for row in rows
+        Deployment(row) if isinstance(row, Target) else Deployment(*row) for row in rows
     )
 
 

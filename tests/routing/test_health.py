@@ -151,6 +151,16 @@ class TestHalfOpen:
         assert health.begin(HERE).is_probe
         assert is_open(health)
 
+    @pytest.mark.parametrize("error", [LLMRateLimitedError(), LLMBadResponseError()])
+    def test_a_probe_that_says_neither_lets_the_next_try(self, health, error):
+        end(health, error)
+        assert not is_open(health)
+        assert health.begin(HERE).is_probe
+
+    def test_a_probe_that_asks_for_a_rest_gets_it(self, health):
+        end(health, LLMRateLimitedError(retry_after_seconds=7))
+        assert health.pause_of(HERE).seconds == 7
+
     def test_a_lost_probe_blocks_no_longer_than_a_failed_one(self, health, clock):
         health.begin(HERE)
         clock.now = 62

@@ -8,9 +8,10 @@ HERE, THERE = Target("openai", "gpt-4"), Target("anthropic", "claude")
 
 def test_who_was_passed_over_was_not_asked():
     trace = Trace()
-    outcomes = ("passed_over", "failed", "abandoned", "answered")
-    trace.tried += [Tried(HERE, outcome) for outcome in outcomes]
-    assert trace.attempts == 3
+    trace.pass_over(THERE, "LLM_COOLING_DOWN", "later")
+    for outcome in ("failed", "abandoned", "answered"):
+        trace.note_attempt(Tried(HERE, outcome))
+    assert (trace.attempts, len(trace.tried)) == (3, 4)
 
 
 def test_an_answer_that_breaks_off_is_a_failure_of_who_gave_it():

@@ -24,12 +24,7 @@ def new_call(
     route: Route,
     fields: Mapping[str, Any],
 ) -> Call:
-    """Make the call that a request asks for.
-
-    Callers may say in headers how they want to be served: ``x-llm-proxy-fallbacks``,
-    ``x-llm-proxy-stream-recovery``, ``x-request-timeout`` and ``x-session-id``; the
-    SDKs of OpenAI and Anthropic tell their own time-out in ``x-stainless-timeout`` and
-    ``x-stainless-read-timeout``.
+    """Make the call that a request asks for, and keep its trace.
 
     Args:
         request: Its headers are read.
@@ -39,25 +34,13 @@ def new_call(
         fields: The body's JSON.
 
     Returns:
-        The call.
+        The call, on its `wished_route`.
 
     Raises:
         InvalidInputError: A wish cannot be understood.
         UnknownModelError: A fallback's name leads nowhere.
     """
-    session = ""
-    wishes: dict[bytes, str] = {}
-    for name, value in request.scope["headers"]:
-        if name in _WISHES:
-            # One wish of a kind, or a long list of fallbacks could come in parts.
-            wishes[name] = value.decode("latin-1")
-        elif name == b"x-session-id":
-            session = value.decode("latin-1")
-    for name, wish in wishes.items():
-        route = _WISHES[name](route, wish, request)
-    if route.affinity is not None:
-        digest = session_of(route.affinity, principal.name, fields, session)
-        route = replace(route, session=digest)
+    route = wished_route(request, principal, route, fields)
     state = request.scope["state"]
     trace = Trace(state["request_id"], principal.name, str(fields.get("model") or ""))
     trace.note = route.reason
@@ -65,6 +48,41 @@ def new_call(
     traces: Traces = request.app.state.traces
     traces.keep(trace)
     return Call(principal, feature, route, trace)
+
+
+def wished_route(
+    request: Request, principal: Principal, route: Route, fields: Mapping[str, Any]
+) -> Route:
+    """Change a route to how the caller wishes to be served.
+
+    The wishes stand in headers: ``x-llm-proxy-fallbacks``,
+    ``x-llm-proxy-stream-recovery``, ``x-request-timeout`` and ``x-session-id``; the
+    SDKs of OpenAI and Anthropic tell their own time-out in ``x-stainless-timeout`` and
+    ``x-stainless-read-timeout``.
+
+    Args:
+        request: Its headers are read.
+        principal: Who asks.
+        route: Where calls for the model go.
+        fields: The body's JSON.
+
+    Returns:
+        The route that the call takes.
+
+    Raises:
+        InvalidInputError: A wish cannot be understood.
+        UnknownModelError: A fallback's name leads nowhere.
+    """
+    # One wish of a kind, or a long list of fallbacks could come in parts.
+    headers = dict(request.scope["headers"])
+    for name, heed in _WISHES.items():
+        if name in headers:
+            route = heed(route, headers[name].decode("latin-1"), request)
+    if route.affinity is not None:
+        session = headers.get(b"x-session-id", b"").decode("latin-1")
+        digest = session_of(route.affinity, principal.name, fields, session)
+        route = replace(route, session=digest)
+    return route
 
 
 def _with_fallbacks(route: Route, value: str, request: Request) -> Route:

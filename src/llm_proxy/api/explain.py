@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
 from llm_proxy.api.body import read_json
-from llm_proxy.api.calls import new_call
+from llm_proxy.api.calls import wished_route
 from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.inquiries import read_model_name
 from llm_proxy.api.v1.surfaces import OPENAI
@@ -99,7 +99,7 @@ def _route(
         route = catalog.route(provider, model, prompt)
     else:
         route = catalog.resolve(model, prompt)
-    return new_call(request, caller, "explain", route, fields).route
+    return wished_route(request, caller, route, fields)
 
 
 def _describe(

@@ -42,7 +42,7 @@ _ERRORS = {
 }
 _OPEN = (429, 500)
 _GUARDED = (401, *_OPEN)
-_PAID = (400, 413, 415, 502, 503, 504, *_GUARDED)
+_PAID = (400, 404, 413, 415, 502, 503, 504, *_GUARDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from llm_proxy.config.loading import (
     load_config,
 )
 from llm_proxy.config.models import (
+    ALIAS_PROVIDER,
     AffinityConfig,
     ComplexityConfig,
     DeploymentConfig,
@@ -16,6 +17,7 @@ from llm_proxy.config.models import (
 from llm_proxy.config.providers import ProviderConfig
 
 __all__ = [
+    "ALIAS_PROVIDER",
     "DEFAULT_PATH",
     "AffinityConfig",
     "ComplexityConfig",

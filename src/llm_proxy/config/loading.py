@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from llm_proxy.config.models import ModelConfig
+from llm_proxy.config.models import ALIAS_PROVIDER, ModelConfig
 from llm_proxy.config.providers import ProviderConfig
 from llm_proxy.config.values import Name, NullIsEmpty, Section, Variable
 from llm_proxy.settings import ConfigurationError
@@ -75,7 +75,7 @@ def load_config(path: Path | None, variable: Variable) -> ProxyConfig:
         with path.open("rb") as file:
             document = parse_yaml(file.read(MAX_BYTES + 1))
         config = ProxyConfig.model_validate(document, context=variable)
-        problems = list(_fallback_problems(config))
+        problems = list(_problems(config))
     except OSError as error:
         problems = [error.strerror or type(error).__name__]
     except ValidationError as error:
@@ -87,7 +87,9 @@ def load_config(path: Path | None, variable: Variable) -> ProxyConfig:
     return config
 
 
-def _fallback_problems(config: ProxyConfig) -> Iterator[str]:
+def _problems(config: ProxyConfig) -> Iterator[str]:
+    if any(name.lower() == ALIAS_PROVIDER for name in config.providers):
+        yield f"providers.{ALIAS_PROVIDER}: the name stands for the models of this file"
     aliases: dict[str, list[str]] = {}
     for alias, model in config.models.items():
         aliases[alias] = [name for name in model.references if name in config.models]

@@ -13,6 +13,9 @@ from llm_proxy.config.values import (
     Share,
 )
 
+# The provider whose models these are, for callers of `/chat`.
+ALIAS_PROVIDER = "llm-proxy"
+
 
 class DeploymentConfig(Section):
     """One place where a model is served.

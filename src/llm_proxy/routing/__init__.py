@@ -6,7 +6,7 @@ from llm_proxy.routing.budget import RetryBudget
 from llm_proxy.routing.catalog import Catalog, CatalogEntry
 from llm_proxy.routing.condition import Condition
 from llm_proxy.routing.health import Health
-from llm_proxy.routing.listing import ALIAS_PROVIDER, ListedModel
+from llm_proxy.routing.listing import ListedModel
 from llm_proxy.routing.plan import Plan
 from llm_proxy.routing.policy import Policy
 from llm_proxy.routing.reply import OpenStream, Reply, Source
@@ -15,7 +15,6 @@ from llm_proxy.routing.router import Router
 from llm_proxy.routing.trace import Trace, Traces, Tried
 
 __all__ = [
-    "ALIAS_PROVIDER",
     "Backoff",
     "Catalog",
     "CatalogEntry",

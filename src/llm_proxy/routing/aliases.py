@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from llm_proxy.config import ModelConfig, TimeoutsConfig
+from llm_proxy.config import ALIAS_PROVIDER, ModelConfig, TimeoutsConfig
 from llm_proxy.routing.complexity import score
-from llm_proxy.routing.listing import ALIAS_PROVIDER
 from llm_proxy.routing.route import Deployment, Route, Target, Tier
 from llm_proxy.types import Timeouts
 

@@ -39,7 +39,7 @@ def book(
     if isinstance(error, APIError):
         outcome, code, detail = "failed", error.code, error.message
     seconds = attempt.seconds
-    trace.tried.append(
+    trace.note_attempt(
         Tried(step.target, outcome, code, detail, seconds, step.wait_seconds)
     )
     if outcome == "abandoned":

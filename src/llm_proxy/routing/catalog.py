@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from llm_proxy.config import ProxyConfig
+from llm_proxy.config import ALIAS_PROVIDER, ProxyConfig
 from llm_proxy.errors import (
     ProviderNotConfiguredError,
     UnknownModelError,
@@ -17,7 +17,6 @@ from llm_proxy.providers import ProviderFactory
 from llm_proxy.providers.vendors import find_vendor
 from llm_proxy.routing.aliases import Aliases, Patience, Text
 from llm_proxy.routing.listing import (
-    ALIAS_PROVIDER,
     ListedModel,
     describe,
     list_models,

@@ -162,6 +162,9 @@ class Health:
         if isinstance(error, _CREDENTIAL):
             self._pause_credential(attempt, error, now)
             return
+        if attempt.is_probe and not isinstance(error, _COUNTED):
+            # It is neither up nor down.
+            vitals.let_another_try()
         if error.transient and error.retry_after_seconds:
             vitals.pause(now + error.retry_after_seconds, error)
         if not (self._failures and isinstance(error, _COUNTED)):

@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from llm_proxy.config import ALIAS_PROVIDER
 from llm_proxy.pricing import PriceCatalogue, PricedModel
 from llm_proxy.routing.names import ModelNames
 from llm_proxy.routing.route import Target
-
-# The name under which callers of `/chat` address the aliases of llm-proxy.yaml.
-ALIAS_PROVIDER = "llm-proxy"
 
 
 @dataclass(frozen=True, slots=True)

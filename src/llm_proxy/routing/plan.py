@@ -1,6 +1,6 @@
 """Whom a call asks next: the decisions behind the one loop of attempts."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from llm_proxy.errors import (
@@ -19,7 +19,7 @@ from llm_proxy.routing.choice import choose, choose_for
 from llm_proxy.routing.condition import Pause
 from llm_proxy.routing.policy import Policy
 from llm_proxy.routing.route import Deployment, Route, Target, Tier
-from llm_proxy.routing.trace import Trace, Tried
+from llm_proxy.routing.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Plan:
         """
         while self._tier < len(self.route.tiers):
             tier = self.route.tiers[self._tier]
-            if fresh := [*self._fresh(tier)]:
+            if fresh := self._fresh(tier):
                 return self._ask(self._choose(fresh))
             if self._again and (step := self._retry()):
                 return step
@@ -103,7 +103,7 @@ class Plan:
             budget does not allow it.
         """
         for tier in self.route.tiers[self._tier :]:
-            if fresh := [*self._fresh(tier)]:
+            if fresh := self._fresh(tier):
                 deployment = self._choose(fresh)
                 if not self._policy.budget.take(deployment.target.provider):
                     return None
@@ -166,7 +166,7 @@ class Plan:
         self._tier = 0
         self._paused.clear()
         self._again.clear()
-        if any(any(self._fresh(tier)) for tier in self.route.tiers):
+        if any(map(self._fresh, self.route.tiers)):
             return
         # Better the same again than half an answer.
         if isinstance(error, LLMAPIError) and (
@@ -189,21 +189,25 @@ class Plan:
         self._asked[target] = self._asked.get(target, 0) + 1
         return Step(deployment, wait)
 
-    def _fresh(self, tier: Tier) -> Iterator[Deployment]:
-        """Go through those of a tier who were not asked and can be."""
-        for deployment in tier:
-            if deployment.target in self._asked or deployment in self._paused:
-                continue
-            pause = self._policy.health.pause_of(deployment.target)
-            if pause is not None:
-                self._paused[deployment] = pause
-                self._pass_over(deployment.target, pause.error)
-            elif self._is_large_enough(deployment):
-                yield deployment
-            else:
-                self._asked[deployment.target] = 0
-                detail = "its context window is not known to be larger"
-                self._note(deployment.target, PromptTooLongError.code, detail)
+    def _fresh(self, tier: Tier) -> list[Deployment]:
+        """List those of a tier who were not asked and can be."""
+        return [deployment for deployment in tier if self._is_fresh(deployment)]
+
+    def _is_fresh(self, deployment: Deployment) -> bool:
+        target = deployment.target
+        if target in self._asked or (self._paused and deployment in self._paused):
+            return False
+        pause = self._policy.health.pause_of(target)
+        if pause is not None:
+            self._paused[deployment] = pause
+            self._pass_over(target, pause.error)
+            return False
+        if self._is_large_enough(deployment):
+            return True
+        self._asked[target] = 0
+        detail = "its context window is not known to be larger"
+        self.trace.pass_over(target, PromptTooLongError.code, detail)
+        return False
 
     def _is_large_enough(self, deployment: Deployment) -> bool:
         if not self._smallest_window:
@@ -228,7 +232,8 @@ class Plan:
                 del self._again[deployment]
                 self._ask(deployment)
                 return Step(deployment, waits[deployment], is_retry=True)
-            self._note(deployment.target, "RETRY_BUDGET", "too many retries lately")
+            detail = "too many retries lately"
+            self.trace.pass_over(deployment.target, "RETRY_BUDGET", detail)
         return None
 
     def _wait_for(self, deployment: Deployment, error: LLMAPIError) -> float | None:
@@ -286,7 +291,4 @@ class Plan:
         return None
 
     def _pass_over(self, target: Target, error: APIError) -> None:
-        self._note(target, error.code, error.message)
-
-    def _note(self, target: Target, code: str, detail: str) -> None:
-        self.trace.tried.append(Tried(target, "passed_over", code, detail))
+        self.trace.pass_over(target, error.code, error.message)

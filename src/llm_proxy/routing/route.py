@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from llm_proxy.config import AffinityConfig
 from llm_proxy.types import NO_TIMEOUTS, Timeouts
@@ -10,9 +10,11 @@ from llm_proxy.types import NO_TIMEOUTS, Timeouts
 StreamRecovery = Literal["off", "buffer", "continue"]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A deployment's name: a provider and its name of a model."""
+class Target(NamedTuple):
+    """A deployment's name: a provider and its name of a model.
+
+    A named tuple, because every call looks up by it how the deployment is doing.
+    """
 
     provider: str
     model: str
@@ -86,6 +88,18 @@ class Route:
         """All that may be asked, in order, each once."""
         each = (deployment.target for tier in self.tiers for deployment in tier)
         return tuple(dict.fromkeys(each))
+
+    def after(self, seconds: float) -> "Route":
+        """Take off time that is gone.
+
+        Args:
+            seconds: So much of it.
+
+        Returns:
+            The same route with what is left until the deadline.
+        """
+        left = max(0.0, self.deadline_seconds - seconds)
+        return replace(self, deadline_seconds=left)
 
     def are_equal(self, one: Deployment, other: Deployment) -> bool:
         """Say whether two deployments serve the same model.

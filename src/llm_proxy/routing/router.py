@@ -153,7 +153,9 @@ class Router:
 
         opened = await self._run(plan, begin, _close)
         first, rest = opened.result
-        plan.trace.answered_by = opened.attempt.target
+        if plan.route.stream_recovery != "buffer":
+            # Else somebody else may give the answer in the end.
+            plan.trace.answered_by = opened.attempt.target
         return OpenStream(first, rest, Source(opened.attempt, opened.step, plan))
 
     def _plan(self, route: Route, trace: Trace) -> Plan:

@@ -1,5 +1,6 @@
 """What became of a call: who was asked, who was passed over, and why."""
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -40,11 +41,12 @@ class Trace:
 
     Attributes:
         tried: Every deployment's part, in order.
+        attempts: How often an upstream was asked.
         note: Why the call took this route, where a policy has chosen it.
         answered_by: Who answers, once that is known.
     """
 
-    __slots__ = ("answered_by", "id", "model", "note", "owner", "tried")
+    __slots__ = ("answered_by", "attempts", "id", "model", "note", "owner", "tried")
 
     def __init__(self, id: str = "", owner: str = "", model: str = "") -> None:
         self.id = id
@@ -52,12 +54,27 @@ class Trace:
         self.model = model
         self.note = ""
         self.tried: list[Tried] = []
+        self.attempts = 0
         self.answered_by: Target | None = None
 
-    @property
-    def attempts(self) -> int:
-        """How often an upstream was asked."""
-        return sum(each.outcome != "passed_over" for each in self.tried)
+    def note_attempt(self, tried: Tried) -> None:
+        """Note that an upstream was asked.
+
+        Args:
+            tried: Which, and what came of it.
+        """
+        self.tried.append(tried)
+        self.attempts += 1
+
+    def pass_over(self, target: Target, code: str, detail: str) -> None:
+        """Note that a deployment was not asked.
+
+        Args:
+            target: The deployment.
+            code: Why, as in `Tried`.
+            detail: The same in words.
+        """
+        self.tried.append(Tried(target, "passed_over", code, detail))
 
     def broke_off(self, target: Target, error: APIError) -> None:
         """Note that an answer has died after it had begun.
@@ -82,8 +99,7 @@ class Traces:
     """
 
     def __init__(self, most: int = 1000) -> None:
-        self._most = most
-        self._kept: dict[tuple[str, str], Trace] = {}
+        self._kept: deque[Trace] = deque(maxlen=most)
 
     def keep(self, trace: Trace) -> None:
         """Keep a trace in the place of the oldest.
@@ -91,12 +107,7 @@ class Traces:
         Args:
             trace: The trace; it may still grow.
         """
-        key = trace.owner, trace.id
-        # Callers may use an id again, and the latest call is what they ask for.
-        self._kept.pop(key, None)
-        if len(self._kept) >= self._most:
-            del self._kept[next(iter(self._kept))]
-        self._kept[key] = trace
+        self._kept.append(trace)
 
     def get(self, owner: str, id: str) -> Trace:
         """Find a trace.
@@ -111,7 +122,8 @@ class Traces:
         Raises:
             NotFoundError: There is none, or none any more.
         """
-        trace = self._kept.get((owner, id))
-        if trace is None:
-            raise NotFoundError("There is no such trace here, or no longer")
-        return trace
+        # Callers may use an id again, and the latest call is what they ask for.
+        for trace in reversed(self._kept):
+            if (trace.owner, trace.id) == (owner, id):
+                return trace
+        raise NotFoundError("There is no such trace here, or no longer")

@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._input: select.poll | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._failure: httpx.TransportError | None = None
@@ -59,9 +60,12 @@ class Connection(asyncio.Protocol):
         """
         if self._transport is None or self._is_closed:
             return True
-        look = select.poll()
-        look.register(self._transport.get_extra_info("socket"), select.POLLIN)
-        return bool(look.poll(0))
+        if self._input is None:
+            self._input = select.poll()
+            self._input.register(
+                self._transport.get_extra_info("socket"), select.POLLIN
+            )
+        return bool(self._input.poll(0))
 
     async def send(self, request: Sequence[bytes], read_timeout: float | None) -> None:
         """Send a request and wait for the head of its response.

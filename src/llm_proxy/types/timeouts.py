@@ -1,11 +1,12 @@
 """How long an upstream may take."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(NamedTuple):
     """Bounds on one attempt, in seconds; None leaves a bound to the settings.
+
+    A named tuple, because every call looks its provider up by them.
 
     Attributes:
         connect: To reach the upstream: DNS, TCP and TLS together.

@@ -13,6 +13,7 @@ from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.surfaces import ANTHROPIC, COMPLETIONS, OPENAI, own_headers
 from llm_proxy.errors import APIError
 from llm_proxy.gateway import Gateway
+from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.routing import Catalog
 from llm_proxy.wire import Passage, Surface
 
@@ -43,10 +44,23 @@ async def _converse(request: Request, surface: Surface) -> Response:
     async with Connected(request.receive, request.app.state.drain):
         if inquiry.stream:
             live = await gateway.relay_stream(call, inquiry)
-            headers += live.first[0].headers
+            headers += upstream_headers(live)
             return EventStream(live, PassageWriter(surface), headers)
         passage = (await gateway.relay(call, inquiry)).answer
     return json_response(passage.data, (*headers, *passage.headers))
+
+
+def upstream_headers(live: LiveAnswer[Passage]) -> tuple[tuple[bytes, bytes], ...]:
+    """Say which headers of the upstream's response go before a stream.
+
+    Args:
+        live: The stream.
+
+    Returns:
+        The headers; none of an answer that is held back, since it may come from
+        another upstream in the end.
+    """
+    return live.first[0].headers if live.first else ()
 
 
 class PassageWriter:

@@ -99,7 +99,6 @@ class Keeper:
             {"id": f"msg_{os.urandom(12).hex()}", **item}
             for item in input_items(self._inquiry.asked.fields)
         )
-        size = len(self._inquiry.body) + len(orjson.dumps(response))
         native = self.is_native(target)
         stored = StoredResponse(
             response=response,
@@ -107,7 +106,6 @@ class Keeper:
             provider=target.provider if native else "",
             model=target.model if native else "",
             parent=self._parent.id if self._parent else "",
-            size=size,
         )
         self._store.put(self._owner, stored)
 

@@ -11,7 +11,7 @@ from llm_proxy.api.connection import Connected
 from llm_proxy.api.event_stream import EventStream
 from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.background import Background
-from llm_proxy.api.v1.conversation import PassageWriter
+from llm_proxy.api.v1.conversation import PassageWriter, upstream_headers
 from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.keeping import Keeper
 from llm_proxy.api.v1.surfaces import RESPONSES
@@ -53,7 +53,7 @@ async def create_response(request: Request) -> Response:
         if inquiry.stream:
             live = await gateway.relay_stream(call, inquiry)
             writer = _ResponseWriter(live, inquiry, keeper)
-            return EventStream(live, writer, live.first[0].headers)
+            return EventStream(live, writer, upstream_headers(live))
         reply = await gateway.relay(call, inquiry)
     if keeper.wanted:
         keeper.keep(orjson.loads(reply.answer.data), reply.target)

@@ -4,6 +4,7 @@ Source: the OpenAI API reference, "Create chat completion".
 """
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -168,13 +169,17 @@ def has_cache_marks(request: ChatRequest) -> bool:
     Returns:
         Whether there is a mark on a tool, on a part, or inside of a tool's result.
     """
-    parts = [part for turn in request.messages for part in turn.content]
-    results = [part for part in parts if isinstance(part, ToolResult)]
-    inner = [part for result in results for part in result.content]
-    return any(
-        getattr(holder, "cache", None) is not None
-        for holder in (*request.tools, *parts, *inner)
-    )
+    parts = [turn.content for turn in request.messages]
+    return _are_marked(request.tools) or any(map(_are_marked, parts))
+
+
+def _are_marked(holders: Iterable[object]) -> bool:
+    for holder in holders:
+        if getattr(holder, "cache", None) is not None:
+            return True
+        if isinstance(holder, ToolResult) and _are_marked(holder.content):
+            return True
+    return False
 
 
 def _write_format(form: ResponseFormat) -> dict[str, Any]:
