@@ -180,6 +180,37 @@ class TestConfigCheck:
         assert printed == ""
 
     @pytest.mark.parametrize(
+        ("model", "warnings"),
+        [
+            (
+                "{deployments: [{model: openai/o3}], fallbacks: [openai/o3],"
+                " hedge_after: 1}",
+                ["no effect without another deployment or a fallback"],
+            ),
+            (
+                "{deployments: [{model: openai/o3}, {model: openai/gpt-4}],"
+                " hedge_after: 5, timeouts: {total: 5}}",
+                ["no effect, because every call is over after 5 s"],
+            ),
+            # On `/chat` it has none, on `/v1` it has.
+            (
+                "{deployments: [{model: openai/o3}], fallbacks: [openai/gpt-4],"
+                " hedge_after: 200}",
+                [],
+            ),
+            ("{deployments: [{model: openai/o3}]}", []),
+        ],
+    )
+    def test_a_hedge_that_never_grows_is_a_warning(self, run, model, warnings):
+        Path("llm-proxy.yaml").write_text(f"models: {{a: {model}}}")
+        code, printed = run("config", "check", **VALID)
+
+        assert code == 0
+        lines = [line for line in printed.splitlines() if line.startswith("Warning: ")]
+        place = "Warning: llm-proxy.yaml: models.a.hedge_after: "
+        assert lines == [f"{place}{each}" for each in warnings]
+
+    @pytest.mark.parametrize(
         ("document", "problem"),
         [
             ("model: {}", "unknown key; did you mean 'models'?"),

@@ -351,15 +351,17 @@ class TestFallbacks:
 
     def test_unknown_alias(self, problems):
         assert problems(self.models(smart="x/y, chaep", cheap="")) == [
-            "models.smart.fallbacks: unknown alias 'chaep'; did you mean 'cheap'?"
+            "models.smart.fallbacks.1: unknown alias 'chaep'; did you mean 'cheap'?"
         ]
 
     def test_unknown_alias_of_a_complexity(self, problems):
-        levels = "simple: chaep, fast: a/b, complex: a/b"
+        levels = "simple: a/b, fast: chaep, complex: a/b"
         assert problems(
             f"models: {{cheap: {{deployments: [{{model: a/b}}]}},"
             f" auto: {{complexity: {{{levels}}}}}}}"
-        ) == ["models.auto.complexity: unknown alias 'chaep'; did you mean 'cheap'?"]
+        ) == [
+            "models.auto.complexity.fast: unknown alias 'chaep'; did you mean 'cheap'?"
+        ]
 
     def test_complexity_loops_as_well(self, problems):
         levels = "simple: a/b, fast: a/b, complex: smart"

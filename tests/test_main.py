@@ -14,13 +14,16 @@ class CountingTransport(httpx.AsyncBaseTransport):
     def __init__(self, *statuses: int) -> None:
         self.statuses = list(statuses)
         self.requests = 0
+        self.retry_after = "30"
         self.closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.requests += 1
         status = self.statuses.pop(0) if self.statuses else 200
         answer = {"choices": [{"message": {"content": "Hi"}}]}
-        return httpx.Response(status, json=answer, headers={"retry-after": "30"})
+        return httpx.Response(
+            status, json=answer, headers={"retry-after": self.retry_after}
+        )
 
     async def aclose(self) -> None:
         self.closed = True
@@ -122,12 +125,15 @@ class TestStart:
 
 
 class TestSettingsArrive:
-    async def test_at_the_attempts(self, serve):
+    @pytest.mark.parametrize(("longest", "requests"), [(60, 3), (0.01, 1)])
+    async def test_at_the_attempts(self, serve, longest, requests):
         transport = CountingTransport(503, 503)
-        caller = serve(transport, retry_attempts=3, retry_after_max_seconds=0.01)
+        transport.retry_after = "0.02"
+        caller = serve(transport, retry_attempts=3, retry_after_max_seconds=longest)
 
         answer = await caller.chat()
-        assert (answer.status_code, transport.requests) == (200, 3)
+        assert transport.requests == requests
+        assert (answer.status_code == 200) == (requests == 3)
 
     async def test_at_the_deadline(self, serve):
         transport = CountingTransport(503)

@@ -51,6 +51,22 @@ def service(settings, restored_logging, tmp_path):
     return service
 
 
+class TestContentFilter:
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize("stream", [True, False])
+    @pytest.mark.parametrize(("policy", "asked"), [("stop", 1), ("fallback", 2)])
+    async def test_only_the_policy_leads_around_it(
+        self, settings, restored_logging, tmp_path, path, stream, policy, asked
+    ):
+        models = model("one/fault-content-filter", "two/sandbox", "off")
+        models += f"    content_filter: {policy}\n"
+        async with live(settings, tmp_path, models) as it:
+            body = body_for(path, "it", PROMPT, stream=stream)
+            answer = await it.client.post(path, json=body)
+            assert len(it.asked) == asked
+            assert ("four" in answer.text) == (policy == "fallback")
+
+
 class TestOff:
     @pytest.mark.parametrize("path", PATHS)
     async def test_what_has_come_is_shown_and_then_the_error(self, service, path):

@@ -276,13 +276,19 @@ def test_connections_obey_the_limits(start):
         assert silent.recv(65536).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_taken_port_fails_the_start(start):
+def test_a_taken_port_fails_the_start_with_a_status_of_its_own(start):
     _, port = start().address
-    second = Service(port, "30", "30", "4096")
-    code, printed = second.ended()
-    second.close()
-    assert code != 0
-    assert printed == []
+    second = subprocess.run(
+        [sys.executable, "-c", CHILD, str(port), "30", "30", "4096"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (second.returncode, second.stdout) == (3, "")
+    reason, advice = second.stderr.splitlines()[-1].split(". ")
+    assert reason.startswith(f"llm-proxy cannot listen on 127.0.0.1:{port}: Address")
+    assert "PORT=" in advice
 
 
 def test_slow_and_endless_heads_do_not_keep_others_waiting(start):

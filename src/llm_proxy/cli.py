@@ -1,7 +1,7 @@
 """``llm-proxy``: serve, try it out, check the configuration, test an instance."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -10,7 +10,13 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from llm_proxy import __version__
-from llm_proxy.config import ALIAS_PROVIDER, ComplexityConfig, load_config
+from llm_proxy.config import (
+    ALIAS_PROVIDER,
+    DEFAULT_PATH,
+    ComplexityConfig,
+    ProxyConfig,
+    load_config,
+)
 from llm_proxy.main import create_app
 from llm_proxy.providers import ProviderFactory
 from llm_proxy.quickstart import prepare
@@ -102,6 +108,9 @@ def check_command() -> None:
         default = " (default)" if entry.default else ""
         models.add_row(entry.provider, entry.model + default, asked)
     console.print(models)
+    for warning in _idle_hedges(config, catalog):
+        line = f"Warning: {settings.config_file or DEFAULT_PATH}: {warning}"
+        console.print(line, markup=False, soft_wrap=True)
     console.print("The configuration is valid.")
 
 
@@ -128,6 +137,20 @@ def _choice(complexity: ComplexityConfig) -> str:
         f"fast, from {to_fast:g}: {complexity.fast}\n"
         f"complex, from {to_complex:g}: {complexity.complex}"
     )
+
+
+def _idle_hedges(config: ProxyConfig, catalog: Catalog) -> Iterator[str]:
+    """Say where `hedge_after` can have no effect."""
+    for alias, model in config.models.items():
+        if model.hedge_after is None:
+            continue
+        place = f"models.{alias}.hedge_after"
+        routes = catalog.route(ALIAS_PROVIDER, alias), catalog.resolve(alias)
+        deadline = max(route.deadline_seconds for route in routes)
+        if len(set(routes[0].targets)) == 1:
+            yield f"{place}: no effect without another deployment or a fallback"
+        elif model.hedge_after >= deadline:
+            yield f"{place}: no effect, because every call is over after {deadline:g} s"
 
 
 def _serve(

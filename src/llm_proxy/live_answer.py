@@ -77,8 +77,8 @@ class LiveAnswer(Generic[F]):
         # Somebody else than at first may have come in between.
         source = self._source
         trace = source.plan.trace
+        self.exchange.target = trace.answered_by = source.target
         source.attempt.end(outcome)
         if isinstance(outcome, APIError):
             trace.broke_off(source.target, outcome)
-        self.exchange.target = trace.answered_by = source.target
         self.exchange.settle(told)

@@ -29,6 +29,8 @@ __all__ = ["EdgeLimits", "ServerConfig", "serve"]
 # has to be the side that closes it.
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+# As uvicorn ends in that case, and not 1 as for wrong settings.
+_CANNOT_LISTEN = 3
 _COLLECT_EVERY = 20_000
 # Of the time to stop: for the last words of what is cut, and for what closes then.
 _LAST_SHARE = 0.2
@@ -186,7 +188,7 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
         config: Where to listen and how to stop.
 
     Raises:
-        SystemExit: The service could not start.
+        SystemExit: The service could not start; with status 3 if it cannot listen.
     """
     server = uvicorn.Config(
         app,
@@ -230,10 +232,11 @@ def _check_port(config: ServerConfig) -> None:
     try:
         socket.create_server((config.host, config.port), family=family).close()
     except OSError as error:
-        sys.exit(
+        sys.stderr.write(
             f"llm-proxy cannot listen on {config.host}:{config.port}: {error.strerror}."
-            " Choose another port with PORT=8001 or so."
+            " Choose another port with PORT=8001 or so.\n"
         )
+        sys.exit(_CANNOT_LISTEN)
 
 
 def _raise_file_limit(connections: int) -> None:

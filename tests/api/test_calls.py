@@ -46,6 +46,12 @@ class TestFallbacks:
         fields = {"model": "gpt-4", "messages": MESSAGES}
         answer = await client().post(OPENAI, json=fields, headers=headers)
         assert answer.status_code == 404
+        error = answer.json()["error"]
+        assert (error["code"], error["param"]) == (
+            "model_not_found",
+            "x-llm-proxy-fallbacks",
+        )
+        assert "The model 'no-such-model' does not exist" in error["message"]
         assert upstream.sent == []
 
     @pytest.mark.parametrize(

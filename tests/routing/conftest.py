@@ -28,7 +28,7 @@ from llm_proxy.routing import (
     Target,
     Trace,
 )
-from llm_proxy.routing.plan import Step
+from llm_proxy.routing.step import Step
 from llm_proxy.transport import UpstreamClient
 from llm_proxy.types import (
     ChatRequest,

@@ -75,7 +75,9 @@ class TestRoute:
     @pytest.mark.parametrize("name", ["llm-proxy/auto", "LLM-Proxy/auto"])
     def test_our_own_name_is_for_callers(self, catalog, name):
         made = catalog(auto=alias("openai/gpt-4o", fallbacks=[name]))
-        with pytest.raises(ConfigurationError, match=r"models\.auto: Unknown provider"):
+        with pytest.raises(
+            ConfigurationError, match=r"models\.auto\..*: Unknown provider"
+        ):
             made.check()
 
 
@@ -135,5 +137,7 @@ class TestComplexity:
 
     def test_all_that_it_names_is_checked(self, catalog):
         made = catalog(auto=by_complexity("openai/a", "openai/b", "nobody/m"))
-        with pytest.raises(ConfigurationError, match=r"models\.auto: Unknown provider"):
+        with pytest.raises(
+            ConfigurationError, match=r"models\.auto\..*: Unknown provider"
+        ):
             made.check()

@@ -213,10 +213,15 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("fields", "problem"),
         [
-            ({"smart": alias("nobody/m")}, "models.smart: Unknown provider."),
+            (
+                {"smart": alias("nobody/m")},
+                "llm-proxy.yaml: models.smart.deployments.0.model: nobody/m:"
+                " Unknown provider.",
+            ),
             (
                 {"smart": alias("openai/m", fallbacks=["groq/m"])},
-                "models.smart: The provider 'groq' is not configured on this server:"
+                "llm-proxy.yaml: models.smart.fallbacks.0: groq/m:"
+                " The provider 'groq' is not configured on this server:"
                 " GROQ_API_KEY is not set",
             ),
             (

@@ -151,6 +151,13 @@ class TestHalfOpen:
         assert health.begin(HERE).is_probe
         assert is_open(health)
 
+    def test_a_stream_need_not_end_to_close_it(self, health):
+        probe = health.begin(HERE)
+        probe.answering()
+        assert health.condition(HERE).state == "closed"
+        probe.end(LLMStreamBrokenError())
+        assert is_open(health)
+
     @pytest.mark.parametrize("error", [LLMRateLimitedError(), LLMBadResponseError()])
     def test_a_probe_that_says_neither_lets_the_next_try(self, health, error):
         end(health, error)
@@ -278,3 +285,13 @@ def test_what_is_remembered_is_bounded(health):
     assert is_open(health, Target("openai", "2999"))
     assert not is_open(health, Target("openai", "0"))
     assert len(health._vitals) <= 1024
+
+
+def test_who_is_down_is_remembered_longer_than_who_is_not(health):
+    end(health, DOWN, DOWN)
+    running = health.begin(SIBLING)
+    for number in range(3000):
+        end(health, None, target=Target("openai", str(number)))
+    assert is_open(health)
+    assert health.condition(SIBLING).in_flight == 1
+    running.end()

@@ -197,11 +197,13 @@ async def test_a_cancelled_call_ends_both(router, scripted, forever, clock, call
     assert {health.condition(each).in_flight for each in (FIRST, SECOND)} == {0}
 
 
-async def test_one_call_alone_tries_whether_an_outage_is_over(router, scripted, clock):
+async def test_one_call_alone_tries_whether_an_outage_is_over(
+    router, slow, scripted, clock
+):
     health = Health(failures=1, cooldown_seconds=30, clock=clock)
     health.begin(FIRST).end(LLMUnavailableError())
     clock.now = 31
-    first = scripted("Hi")
+    first = slow(AFTER / 2, "Hi")
     both = router(health, first=first, second=scripted("Ho"))
     calls = (complete(both, route(), Trace()) for _ in range(3))
     assert sorted(await asyncio.gather(*calls)) == ["Hi", "Ho", "Ho"]

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -223,13 +224,18 @@ class TestWaits:
         assert len({round(step % 1, 3) for step in steps}) > 5
 
     @pytest.mark.parametrize("kind", [LLMRateLimitedError, LLMUnavailableError])
-    @pytest.mark.parametrize("seconds", [0, 0.25, 3, 59])
+    @pytest.mark.parametrize("seconds", [0.25, 3, 59])
     async def test_the_upstreams_advice_goes_before_them(
         self, router, scripted, waits, kind, seconds
     ):
         error = kind(retry_after_seconds=seconds)
         steps = await self.waits(router, scripted, waits, None, error)
-        assert steps == [pytest.approx(each) for each in [seconds] if each]
+        assert steps == [pytest.approx(seconds)]
+
+    async def test_at_once_is_too_soon(self, router, scripted, waits):
+        error = LLMRateLimitedError(retry_after_seconds=0)
+        steps = await self.waits(router, scripted, waits, None, error, error)
+        assert steps == [pytest.approx(0.1), pytest.approx(0.2)]
 
     async def test_advice_beyond_all_patience_is_not_awaited(
         self, router, scripted, waits
@@ -269,15 +275,54 @@ class TestDeadline:
         assert caught.value.status == 504
 
     @BOTH_CALLS
-    async def test_fallbacks_get_none_of_their_own(
-        self, router, scripted, forever, call
-    ):
-        second = scripted("Hi")
-        where = route(FIRST, SECOND, deadline=0.05)
+    async def test_it_is_one_for_all(self, router, scripted, forever, call):
+        silent = [scripted(forever) for _ in range(3)]
+        first, second, third = silent
+        everybody = router(first=first, second=second, third=third)
 
         with pytest.raises(LLMTimeoutError):
-            await call(router(first=scripted(forever), second=second), where)
-        assert second.calls == 0
+            await call(everybody, route(FIRST, SECOND, THIRD, deadline=0.1))
+        assert [each.calls for each in silent] == [1, 1, 1]
+
+    @BOTH_CALLS
+    async def test_who_is_silent_leaves_time_for_the_next(
+        self, router, scripted, forever, call
+    ):
+        both = router(first=scripted(forever), second=scripted("Hi"))
+        trace = Trace()
+        assert await call(both, route(FIRST, SECOND, deadline=0.1), trace) == "Hi"
+        outcomes = [(each.outcome, each.code) for each in trace.tried]
+        assert outcomes == [("failed", "LLM_TIMEOUT"), ("answered", "")]
+
+    async def test_it_needs_no_time_for_who_cannot_be_asked(
+        self, router, scripted, clock
+    ):
+        class Slow(scripted):
+            async def complete(self, request):
+                await asyncio.sleep(0.15)
+                return await super().complete(request)
+
+        health = Health(failures=1, cooldown_seconds=30, clock=clock)
+        health.begin(SECOND).end(LLMUnavailableError())
+        both = router(health, first=Slow("Hi"), second=scripted("Ho"))
+        assert await complete(both, route(FIRST, SECOND, deadline=0.25)) == "Hi"
+
+    @BOTH_CALLS
+    @pytest.mark.parametrize("targets", [(FIRST,), (FIRST, SECOND)])
+    @pytest.mark.parametrize("is_hurried", [False, True])
+    async def test_silence_counts_unless_the_caller_wants_it_sooner(
+        self, router, scripted, forever, clock, call, targets, is_hurried
+    ):
+        health = Health(failures=1, cooldown_seconds=30, clock=clock)
+        where = replace(route(*targets, deadline=0.06), is_hurried=is_hurried)
+        both = router(health, first=scripted(forever), second=scripted(forever))
+
+        with pytest.raises(LLMTimeoutError):
+            await call(both, where)
+        for target in targets:
+            state = health.condition(target).state
+            assert state == ("closed" if is_hurried else "open")
+            assert health.condition(target).in_flight == 0
 
     async def test_it_closes_the_stream_that_hangs(self, router, scripted, forever):
         provider = scripted((forever,))

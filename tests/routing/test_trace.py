@@ -27,6 +27,14 @@ def test_an_answer_that_breaks_off_is_a_failure_of_who_gave_it():
     assert trace.tried == [before[0], failed, before[2]]
 
 
+def test_an_answer_that_comes_second_was_for_nobody():
+    trace = Trace()
+    trace.note_attempt(Tried(HERE, "answered"))
+    trace.note_attempt(Tried(THERE, "answered"))
+    trace.came_second(HERE)
+    assert [each.outcome for each in trace.tried] == ["abandoned", "answered"]
+
+
 class TestTraces:
     def test_they_are_found_again_and_may_grow(self):
         traces, trace = Traces(), Trace("id", "ann", "smart")

@@ -58,10 +58,14 @@ class Liar:
     Attributes:
         url: Where it is.
         whole_text: What it says to the first question of all.
+        headers: What its answers say besides, a line each.
     """
 
-    def __init__(self, whole_text: str = "Half of it is not all of it.") -> None:
+    def __init__(
+        self, whole_text: str = "Half of it is not all of it.", *headers: str
+    ) -> None:
         self.whole_text = whole_text
+        self.headers = headers
         self._asked = 0
         self._looked = 0
 
@@ -86,7 +90,7 @@ class Liar:
                 body += await reader.read(65536)
             path = head.partition(b" ")[2].partition(b" ")[0].decode(errors="replace")
             kind, answer = self._answer(path, body)
-            lines = ("HTTP/1.1 200 OK", f"content-type: {kind}", *NAMES)
+            lines = ("HTTP/1.1 200 OK", f"content-type: {kind}", *NAMES, *self.headers)
             closing = f"connection: close\r\ncontent-length: {len(answer)}\r\n\r\n"
             writer.write("\r\n".join((*lines, closing)).encode() + answer)
             await writer.drain()

@@ -79,6 +79,22 @@ class TestNotTestable:
                 await run(stranger)
             await stranger.aclose()
 
+    async def test_a_rate_limit_that_is_too_low(self):
+        async with Liar("All of it.", "x-ratelimit-limit: 60") as limited:
+            instance = Instance(limited.url, "any-token")
+            with pytest.raises(NotTestableError, match="takes 60 requests") as caught:
+                await run(instance)
+            await instance.aclose()
+        (number,) = re.findall(r"the test sends up to ([0-9]+):", str(caught.value))
+        assert f"below {number} requests a minute" in DOCUMENT.read_text("utf-8")
+
+    @pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost:8000", "http://[::1"])
+    def test_an_address_that_is_none(self, url, capsys):
+        with pytest.raises(SystemExit) as caught:
+            main(["selftest", "--url", url, "--token", "any"])
+        assert caught.value.code == 2
+        assert capsys.readouterr().err.startswith("--url ")
+
     def test_nobody_is_there(self, free_port, capsys):
         arguments = ("--url", f"http://127.0.0.1:{free_port}", "--token", "any")
         with pytest.raises(SystemExit) as caught:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from fastapi import Request
 
-from llm_proxy.errors import InvalidInputError
+from llm_proxy.errors import InvalidInputError, UnknownModelError
 from llm_proxy.exchange import Call
 from llm_proxy.routing import Catalog, Route, StreamRecovery, Trace, Traces, session_of
 from llm_proxy.settings import Settings
@@ -88,9 +88,13 @@ def wished_route(
 def _with_fallbacks(route: Route, value: str, request: Request) -> Route:
     names = [name.strip() for name in value.split(",") if name.strip()]
     if len(names) > _MOST_FALLBACKS:
-        raise _wrong("x-llm-proxy-fallbacks", f"at most {_MOST_FALLBACKS} models")
+        problem = f"must be at most {_MOST_FALLBACKS} models"
+        raise _wrong("x-llm-proxy-fallbacks", problem)
     catalog: Catalog = request.app.state.catalog
-    tiers = [tier for name in names for tier in catalog.resolve(name).tiers]
+    try:
+        tiers = [tier for name in names for tier in catalog.resolve(name).tiers]
+    except UnknownModelError as error:
+        raise _wrong("x-llm-proxy-fallbacks", error.message, type(error)) from None
     return replace(route, tiers=(*route.tiers, *tiers))
 
 
@@ -98,28 +102,32 @@ def _with_recovery(route: Route, value: str, _: Request) -> Route:
     for known in get_args(StreamRecovery):
         if value == known:
             return replace(route, stream_recovery=known)
-    raise _wrong("x-llm-proxy-stream-recovery", "off, buffer or continue")
+    raise _wrong("x-llm-proxy-stream-recovery", "must be off, buffer or continue")
 
 
 def _with_timeout(route: Route, value: str, request: Request) -> Route:
     """Be over by then, with streams as well."""
     seconds = _seconds(value)
     if seconds is None:
-        raise _wrong("x-request-timeout", "a number of seconds above 0")
+        raise _wrong("x-request-timeout", "must be a number of seconds above 0")
     elapsed = time.perf_counter() - request.scope["state"]["started"]
     seconds = max(0.001, seconds - elapsed)
     settings: Settings = request.app.state.settings
     total = min(route.total_seconds or settings.stream_deadline, seconds)
-    deadline = min(route.deadline_seconds, seconds)
-    return replace(route, deadline_seconds=deadline, total_seconds=total)
+    route = replace(route, total_seconds=total)
+    return _hurried(route, seconds)
 
 
 def _with_sdk_timeout(route: Route, value: str, _: Request) -> Route:
     """Be heard of by then: the SDKs give up on silence, not on long streams."""
     seconds = _seconds(value)
-    if seconds is None or seconds >= route.deadline_seconds:
+    return route if seconds is None else _hurried(route, seconds)
+
+
+def _hurried(route: Route, seconds: float) -> Route:
+    if seconds >= route.deadline_seconds:
         return route
-    return replace(route, deadline_seconds=seconds)
+    return replace(route, deadline_seconds=seconds, is_hurried=True)
 
 
 _WISHES: Mapping[bytes, Callable[[Route, str, Request], Route]] = {
@@ -139,8 +147,10 @@ def _seconds(value: str) -> float | None:
     return seconds if 0 < seconds < math.inf else None
 
 
-def _wrong(header: str, wanted: str) -> InvalidInputError:
-    return InvalidInputError(
+def _wrong(
+    header: str, problem: str, kind: type[InvalidInputError] = InvalidInputError
+) -> InvalidInputError:
+    return kind(
         f"The header {header} is not valid",
-        details=[{"field": header, "problem": f"must be {wanted}"}],
+        details=[{"field": header, "problem": problem}],
     )

@@ -51,7 +51,7 @@ async def explain(request: Request) -> Response:
         "model": model,
         "chosen": None if step is None else str(step.target),
         "waitSeconds": 0.0 if step is None else step.wait_seconds,
-        "problem": plan.problem.code if plan.problem is not None else None,
+        "problem": plan.take_problem().code if step is None else None,
         "reason": route.reason or None,
         "candidates": candidates,
         "policy": _policy(request, route),

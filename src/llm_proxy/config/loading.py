@@ -93,9 +93,8 @@ def _problems(config: ProxyConfig) -> Iterator[str]:
     aliases: dict[str, list[str]] = {}
     for alias, model in config.models.items():
         aliases[alias] = [name for name in model.references if name in config.models]
-        for name in model.references:
+        for place, name in model.places.items():
             if "/" not in name and name not in config.models:
-                place = "fallbacks" if name in model.fallbacks else "complexity"
                 hint = _nearest(name, config.models)
                 yield f"models.{alias}.{place}: unknown alias {name!r}{hint}"
     try:

@@ -68,7 +68,7 @@ class ComplexityConfig(Section):
         fast: Between the two.
         complex: From the second one on.
         thresholds: Scores from 0 to 1.
-        keywords: Words that make a prompt complex.
+        keywords: Words that raise the score by a third.
     """
 
     simple: Fallback
@@ -125,6 +125,23 @@ class ModelConfig(Section):
         if self.complexity is not None and self.model_fields_set != {"complexity"}:
             raise ValueError("complexity leaves everything else to the models it names")
         return self
+
+    @property
+    def places(self) -> dict[str, str]:
+        """All the models that it names, by where: ``{"fallbacks.0": "cheap"}``."""
+        deployments = {
+            f"deployments.{number}.model": deployment.model
+            for number, deployment in enumerate(self.deployments or ())
+        }
+        levels = {
+            f"complexity.{level}": getattr(self.complexity, level)
+            for level in ("simple", "fast", "complex")
+            if self.complexity is not None
+        }
+        fallbacks = {
+            f"fallbacks.{number}": name for number, name in enumerate(self.fallbacks)
+        }
+        return deployments | levels | fallbacks
 
     @property
     def references(self) -> tuple[str, ...]:

@@ -105,24 +105,6 @@ class Aliases:
             return self.route(name, patience, prompt)
         return patience.route((_deployment(name),))
 
-    def targets(self, alias: str) -> Iterator[Target]:
-        """List all that an alias may lead to.
-
-        Args:
-            alias: The alias.
-
-        Yields:
-            The targets, in order; some more than once.
-        """
-        model = self._models[alias]
-        for deployment in model.deployments or ():
-            yield _target(deployment.model)
-        for name in model.references:
-            if name in self._models:
-                yield from self.targets(name)
-            else:
-                yield _target(name)
-
     def _route(self, model: ModelConfig, patience: Patience) -> Route:
         total = model.timeouts.total
         return Route(

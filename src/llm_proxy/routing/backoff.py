@@ -1,5 +1,6 @@
 """How long to wait before a deployment is asked once more."""
 
+import random
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,8 @@ from tenacity import (
 )
 
 from llm_proxy.errors import LLMAPIError
+
+_LEAST_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,24 @@ class Backoff:
             Seconds.
         """
         if error.retry_after_seconds is not None:
-            return min(error.retry_after_seconds, self.retry_after_max_seconds)
+            # An upstream whose clock is slow says "at once", which would be too soon.
+            advice = max(error.retry_after_seconds, _LEAST_SECONDS * failures)
+            return min(advice, self.retry_after_max_seconds)
         state = RetryCallState(AsyncRetrying(), None, (), {})
         state.attempt_number = failures
         return self._wait(state)
+
+    def spread(self, seconds: float) -> float:
+        """Make a wait a little longer, so that not all come again at one moment.
+
+        Args:
+            seconds: The wait.
+
+        Returns:
+            Seconds, with some at random.
+        """
+        # Load spreading needs no secrecy.
+        return seconds + random.uniform(0, self.jitter_seconds)  # noqa: S311
 
     @cached_property
     def _wait(self) -> wait_combine:

@@ -4,10 +4,12 @@ from llm_proxy.errors import (
     APIError,
     InvalidInputError,
     LLMAPIError,
+    LLMTimeoutError,
     UnsupportedFeatureError,
 )
 from llm_proxy.routing.health import Attempt
-from llm_proxy.routing.plan import Step
+from llm_proxy.routing.plan import Plan
+from llm_proxy.routing.step import Step
 from llm_proxy.routing.trace import Outcome, Trace, Tried
 from llm_proxy.telemetry import get_logger
 
@@ -57,6 +59,25 @@ def book(
             detail=error.log_detail,
             retryAfterSeconds=error.retry_after_seconds,
         )
+
+
+def book_silence(plan: Plan, step: Step, attempt: Attempt) -> LLMTimeoutError:
+    """Note that an attempt has taken all the time that there was for it.
+
+    Args:
+        plan: Of the call.
+        step: What led to the attempt.
+        attempt: The attempt.
+
+    Returns:
+        The error that it has failed with.
+    """
+    if plan.route.is_hurried:
+        # The operator grants more, so this says nothing about the deployment.
+        attempt.end(TimeoutError())
+    error = LLMTimeoutError(provider=step.target.provider, log_detail="no time is left")
+    book(plan.trace, step, attempt, error)
+    return error
 
 
 def _is_alive(error: BaseException) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from llm_proxy.config import ALIAS_PROVIDER, ProxyConfig
+from llm_proxy.config import ALIAS_PROVIDER, DEFAULT_PATH, ProxyConfig
 from llm_proxy.errors import (
     ProviderNotConfiguredError,
     UnknownModelError,
@@ -233,11 +233,14 @@ class Catalog:
         Raises:
             ConfigurationError: One line: where a name stands, and what it lacks.
         """
+        file = self._settings.config_file or DEFAULT_PATH
         places: dict[str, Callable[[], Iterable[Target]]] = {
             "providers": self._default_targets,
             **{
-                f"models.{alias}": partial(self._aliases.targets, alias)
-                for alias in self._models
+                f"{file}: models.{alias}.{place}: {name}": partial(self._named, name)
+                for alias, model in self._models.items()
+                for place, name in model.places.items()
+                if name not in self._models
             },
             "LLM_FALLBACK_PROVIDER": self._settings_fallback,
             "LLM_PROVIDER": lambda: self.default_route().targets,
@@ -272,6 +275,9 @@ class Catalog:
         return tuple(
             Target(status.name, status.model or "") for status in self.factory.status()
         )
+
+    def _named(self, name: str) -> tuple[Target, ...]:
+        return self._aliases.named(name, self._patience, str).targets
 
     def _settings_fallback(self) -> tuple[Target, ...]:
         name = self._settings.llm_fallback_provider

@@ -138,7 +138,10 @@ class Health:
         vitals = self._vitals.get(target)
         if vitals is None:
             if len(self._vitals) >= _MAX_KEPT:
-                del self._vitals[next(iter(self._vitals))]
+                kept = self._vitals
+                # Asking for many names must not make us forget who is down.
+                idle = (each for each, known in kept.items() if known.is_idle)
+                del kept[next(idle, next(iter(kept)))]
             vitals = self._vitals[target] = Vitals()
         return vitals
 
@@ -236,6 +239,9 @@ class Attempt:
         """Note that content has begun to come, by which deployments are compared."""
         now = self._health.clock()
         self.vitals.answered(now - self._started, now)
+        if self.is_probe:
+            # A long stream must not keep others waiting; if it dies, it opens again.
+            self._health._succeeded(self)
 
     def end(self, error: BaseException | None = None) -> None:
         """Note the outcome; only the first one counts.

@@ -1,7 +1,6 @@
 """Whom a call asks next: the decisions behind the one loop of attempts."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from llm_proxy.errors import (
     APIError,
@@ -19,27 +18,8 @@ from llm_proxy.routing.choice import choose, choose_for
 from llm_proxy.routing.condition import Pause
 from llm_proxy.routing.policy import Policy
 from llm_proxy.routing.route import Deployment, Route, Target, Tier
+from llm_proxy.routing.step import Step
 from llm_proxy.routing.trace import Trace
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The next attempt.
-
-    Attributes:
-        deployment: Whom to ask.
-        wait_seconds: How long to wait before.
-        is_retry: Whether a token of the budget was taken for it.
-    """
-
-    deployment: Deployment
-    wait_seconds: float = 0.0
-    is_retry: bool = False
-
-    @property
-    def target(self) -> Target:
-        """The deployment's name."""
-        return self.deployment.target
 
 
 class Plan:
@@ -143,6 +123,23 @@ class Plan:
         elif not isinstance(error, LLMAPIError):
             raise error
         self.problem = error
+
+    def share_seconds(self) -> float | None:
+        """Say how long an attempt may be silent, so that the next one has its time too.
+
+        Returns:
+            Half of what is left; None if nobody else could be asked.
+        """
+        tiers = self.route.tiers
+        if len(tiers) == len(tiers[0]) == 1:
+            return None
+        others = (each.target for tier in tiers[self._tier :] for each in tier)
+        if not any(
+            target not in self._asked and self._policy.health.pause_of(target) is None
+            for target in others
+        ):
+            return None
+        return (self.deadline - self._clock()) / 2
 
     def take_problem(self) -> APIError:
         """Give away the failure to tell the caller; whoever keeps it makes a cycle.
@@ -287,7 +284,8 @@ class Plan:
             if resting:
                 deployment = min(resting, key=resting.__getitem__)
                 self._go_back_to(deployment)
-                return self._ask(deployment, resting[deployment])
+                wait = self._policy.backoff.spread(resting[deployment])
+                return self._ask(deployment, min(wait, left))
         return None
 
     def _pass_over(self, target: Target, error: APIError) -> None:

@@ -6,8 +6,9 @@ from typing import Generic, TypeVar
 
 from llm_proxy.errors import LLMBadResponseError
 from llm_proxy.routing.health import Attempt
-from llm_proxy.routing.plan import Plan, Step
+from llm_proxy.routing.plan import Plan
 from llm_proxy.routing.route import Target
+from llm_proxy.routing.step import Step
 
 T = TypeVar("T")
 
@@ -55,6 +56,19 @@ class OpenStream(Generic[T]):
     first: Sequence[T]
     rest: Batches[T]
     source: Source
+
+
+def is_filtered(said: object) -> bool:
+    """Say whether a provider's content filter has ended an answer.
+
+    Args:
+        said: The answer, or a piece of it.
+
+    Returns:
+        Whether it says so as its reason to end.
+    """
+    reason = getattr(said, "finish_reason", None)
+    return reason in ("content_filter", "refusal")
 
 
 async def first_content(

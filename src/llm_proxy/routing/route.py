@@ -63,6 +63,8 @@ class Route:
             content filter refuses.
         affinity: What keeps calls at one deployment; None for nothing.
         session: The session that this keeps there; empty for none.
+        is_hurried: Whether the caller wants it sooner than the operator grants. Who is
+            too slow for that has not failed.
         reason: Why a policy has chosen this route; for people.
     """
 
@@ -76,6 +78,7 @@ class Route:
     reroutes_filtered: bool = False
     affinity: AffinityConfig | None = None
     session: bytes = b""
+    is_hurried: bool = False
     reason: str = ""
 
     @property

@@ -8,13 +8,14 @@ from typing import Generic, TypeVar
 from llm_proxy.errors import (
     APIError,
     LLMAPIError,
+    LLMContentFilteredError,
     LLMTimeoutError,
 )
 from llm_proxy.providers import LLMProvider, ProviderFactory
-from llm_proxy.routing.booking import book
+from llm_proxy.routing.booking import book, book_silence
 from llm_proxy.routing.health import Attempt
 from llm_proxy.routing.hedging import hedged
-from llm_proxy.routing.plan import Plan, Step
+from llm_proxy.routing.plan import Plan
 from llm_proxy.routing.policy import Policy
 from llm_proxy.routing.reply import (
     Batches,
@@ -22,8 +23,10 @@ from llm_proxy.routing.reply import (
     Reply,
     Source,
     first_content,
+    is_filtered,
 )
 from llm_proxy.routing.route import Route
+from llm_proxy.routing.step import Step
 from llm_proxy.routing.trace import Trace
 from llm_proxy.telemetry import get_logger
 
@@ -76,6 +79,8 @@ class Router:
         Raises:
             APIError: The last target's last error.
         """
+        if route.reroutes_filtered:
+            call = _unless_filtered(call)
         opened = await self._run(self._plan(route, trace), call, _forget)
         opened.attempt.end()
         trace.answered_by = opened.attempt.target
@@ -147,9 +152,13 @@ class Router:
         async def begin(provider: LLMProvider) -> tuple[list[T], Batches[T]]:
             try:
                 async with asyncio.timeout(seconds):
-                    return await first_content(call(provider), has_content)
+                    first, rest = await first_content(call(provider), has_content)
             except TimeoutError as error:
                 raise LLMTimeoutError(log_detail="no text in time") from error
+            if plan.route.reroutes_filtered and any(map(is_filtered, first)):
+                await rest.aclose()
+                raise LLMContentFilteredError
+            return first, rest
 
         opened = await self._run(plan, begin, _close)
         first, rest = opened.result
@@ -184,6 +193,7 @@ class Router:
     ) -> _Opened[T]:
         async def put_away(loser: _Opened[T]) -> None:
             loser.attempt.end()
+            plan.trace.came_second(loser.attempt.target)
             await discard(loser.result)
 
         async def ask_another() -> _Opened[T]:
@@ -239,7 +249,15 @@ class Router:
         )
         attempt = policy.health.begin(target, provider.has_key)
         try:
-            result = await call(provider)
+            result = await _within(plan.share_seconds(), call(provider))
+        except TimeoutError as error:
+            raise book_silence(plan, step, attempt) from error
+        except asyncio.CancelledError as error:
+            if _now() >= plan.deadline:
+                book_silence(plan, step, attempt)
+            else:
+                book(plan.trace, step, attempt, error)
+            raise
         except BaseException as error:
             if isinstance(error, LLMAPIError):
                 error.provider = error.provider or target.provider
@@ -254,8 +272,27 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def _within(seconds: float | None, answer: Awaitable[T]) -> T:
+    if seconds is None:
+        return await answer
+    async with asyncio.timeout(seconds):
+        return await answer
+
+
 async def _close(opened: tuple[Sequence[T], Batches[T]]) -> None:
     await opened[1].aclose()
+
+
+def _unless_filtered(
+    call: Callable[[LLMProvider], Awaitable[T]],
+) -> Callable[[LLMProvider], Awaitable[T]]:
+    async def ask(provider: LLMProvider) -> T:
+        answer = await call(provider)
+        if is_filtered(answer):
+            raise LLMContentFilteredError
+        return answer
+
+    return ask
 
 
 async def _forget(_: object) -> None:

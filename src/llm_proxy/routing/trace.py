@@ -83,10 +83,25 @@ class Trace:
             target: Who gave it.
             error: How it died.
         """
+        self.answered_by = None
+        self._correct(target, Tried(target, "failed", error.code, error.message))
+
+    def came_second(self, target: Target) -> None:
+        """Note that an answer was put away because another one was there already.
+
+        Args:
+            target: Who gave it.
+        """
+        self._correct(target, Tried(target, "abandoned"))
+
+    def _correct(self, target: Target, outcome: Tried) -> None:
+        """Change what has come of the latest answer of a deployment."""
         for number, tried in reversed([*enumerate(self.tried)]):
             if tried.target == target and tried.outcome == "answered":
                 self.tried[number] = replace(
-                    tried, outcome="failed", code=error.code, detail=error.message
+                    outcome,
+                    seconds=tried.seconds,
+                    waited_seconds=tried.waited_seconds,
                 )
                 return
 

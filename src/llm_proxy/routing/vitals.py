@@ -36,6 +36,11 @@ class Vitals:
     _outcomes: int = 0
     _known: int = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing would be lost without these figures."""
+        return not (self.in_flight or self.failures or self.until)
+
     def latency(self, now: float) -> float | None:
         """Say how long the first content takes lately.
 

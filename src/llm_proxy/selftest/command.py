@@ -11,6 +11,7 @@ from llm_proxy.selftest.own import answers, start_own
 from llm_proxy.selftest.result import NotTestableError
 from llm_proxy.selftest.run import Report, run
 from llm_proxy.selftest.scorecard import encode_report, print_report
+from llm_proxy.setting_rules import check_base_url
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
 
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - not bound here, only read
@@ -52,6 +53,8 @@ async def _test(url: str | None, token: str | None, notes: Console) -> Report:
 async def _find(
     url: str | None, token: str | None, notes: Console
 ) -> AsyncGenerator[Instance]:
+    if url is not None:
+        _check(url)
     settings = _settings(required=url is not None and token is None)
     address = url or (_address(settings) if settings is not None else None)
     if address is not None and await answers(address):
@@ -68,6 +71,13 @@ async def _find(
         notes.print(f"{where}: starting an instance for this test alone.")
         async with start_own() as instance:
             yield instance
+
+
+def _check(url: str) -> None:
+    try:
+        check_base_url(url, "development")
+    except ValueError as error:
+        raise NotTestableError(f"--url {error}.") from None
 
 
 def _settings(required: bool) -> Settings | None:

@@ -102,12 +102,13 @@ def dig(value: object, *path: str | int) -> Any:  # noqa: ANN401 - JSON
     Returns:
         What is there; None if nothing is.
     """
+    found: Any = value
     for step in path:
         try:
-            value = value[step]  # type: ignore[index]
+            found = found[step]
         except (KeyError, IndexError, TypeError):
             return None
-    return value
+    return found
 
 
 def count_tokens(value: object, given: str, made: str) -> tuple[int, int] | None:

@@ -17,6 +17,8 @@ from llm_proxy.selftest.surface import Surface
 Way = Literal["alone", "fallback", "buffer", "continue"]
 Outcome = Literal["whole", "refused", "broken", "torn"]
 
+# The fallback of every case.
+_FALLBACK_MODEL = "sandbox"
 # So much of an answer has come before any stream of the sandbox dies.
 _OPENING = 12
 _BREAKER = "the breaker was open"
@@ -232,7 +234,7 @@ def judge_answer(
     else:
         if reading.text != expected_text:
             complaints.append("the answer is not the fallback's, or not all of it")
-        if reading.model.rpartition("/")[2] != "sandbox":
+        if reading.model.rpartition("/")[2] != _FALLBACK_MODEL:
             complaints.append(f"the answer says that {reading.model} has answered")
     who = reply.headers.get("x-llm-proxy-model")
     # The head of a recovered stream is out before it is known who will answer.
