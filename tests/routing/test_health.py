@@ -88,7 +88,7 @@ class TestFailuresInARow:
 
     def test_the_breaker_can_be_turned_off(self, clock):
         health = Health(failures=0, cooldown_seconds=30, clock=clock)
-        end(health, *[DOWN] * 100)
+        end(health, *[DOWN] * 100, LLMCredentialsError(upstream_status=401))
         assert not is_open(health)
 
 

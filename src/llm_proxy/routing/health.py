@@ -41,7 +41,8 @@ class Health:
     credential that is refused is spared as long as a deployment that is down.
 
     Args:
-        failures: Failures in a row that open the breaker; 0 turns it off.
+        failures: Failures in a row that open the breaker; 0 turns it off, and lets
+            refused credentials be asked again as well.
         cooldown_seconds: How long it stays open.
         clock: Monotonic seconds.
 
@@ -162,7 +163,7 @@ class Health:
 
     def _failed(self, attempt: "Attempt", error: LLMAPIError) -> None:
         vitals, now = attempt.vitals, self.clock()
-        if isinstance(error, _CREDENTIAL):
+        if self._failures and isinstance(error, _CREDENTIAL):
             self._pause_credential(attempt, error, now)
             return
         if attempt.is_probe and not isinstance(error, _COUNTED):
