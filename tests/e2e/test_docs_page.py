@@ -69,12 +69,14 @@ def test_swagger_ui_shows_every_operation(page):
     assert sorted(shown) == [
         "chat",
         "chat_alias",
+        "explain",
         "health",
         "health_alias",
         "livez",
         "metrics",
         "models",
         "readyz",
+        "trace",
         "webhook",
         "webhook_alias",
     ]

@@ -82,8 +82,6 @@ async def test_silence_is_bounded_by_the_settings(
     assert route.calls.last.request.extensions["timeout"] == {
         "connect": 5.0,
         "read": 30.0,
-        "write": 30.0,
-        "pool": 5.0,
     }
 
 
