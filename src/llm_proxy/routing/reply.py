@@ -1,13 +1,18 @@
 """What comes of asking: a complete answer, or a stream that has begun."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from llm_proxy.errors import LLMBadResponseError
+from llm_proxy.errors import (
+    LLMBadResponseError,
+    LLMContentFilteredError,
+    LLMTimeoutError,
+)
 from llm_proxy.routing.health import Attempt
 from llm_proxy.routing.plan import Plan
-from llm_proxy.routing.route import Target
+from llm_proxy.routing.route import Route, Target
 from llm_proxy.routing.step import Step
 
 T = TypeVar("T")
@@ -71,12 +76,13 @@ def is_filtered(said: object) -> bool:
     return reason in ("content_filter", "refusal")
 
 
-async def first_content(
-    batches: Batches[T], has_content: Callable[[T], bool]
+async def begin(
+    route: Route, batches: Batches[T], has_content: Callable[[T], bool]
 ) -> tuple[list[T], Batches[T]]:
     """Wait until a stream has begun to answer.
 
     Args:
+        route: Says for how long, and what is no answer.
         batches: The stream.
         has_content: Tells content from what only announces it.
 
@@ -84,11 +90,27 @@ async def first_content(
         What has come up to then, and the stream for the rest.
 
     Raises:
-        LLMBadResponseError: It has ended before.
+        LLMTimeoutError: Nothing has come in time.
+        LLMContentFilteredError: A filter has taken it, and others may be asked.
+        LLMBadResponseError: The stream has ended before.
     """
+    try:
+        async with asyncio.timeout(route.timeouts.first_token):
+            first = await _first_content(batches, has_content)
+    except TimeoutError as error:
+        raise LLMTimeoutError(log_detail="no text in time") from error
+    if route.reroutes_filtered and any(map(is_filtered, first)):
+        await batches.aclose()
+        raise LLMContentFilteredError
+    return first, batches
+
+
+async def _first_content(
+    batches: Batches[T], has_content: Callable[[T], bool]
+) -> list[T]:
     first: list[T] = []
     async for batch in batches:
         first.extend(batch)
         if any(map(has_content, batch)):
-            return first, batches
+            return first
     raise LLMBadResponseError(log_detail="the stream ended without content")

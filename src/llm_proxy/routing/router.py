@@ -22,7 +22,7 @@ from llm_proxy.routing.reply import (
     OpenStream,
     Reply,
     Source,
-    first_content,
+    begin,
     is_filtered,
 )
 from llm_proxy.routing.route import Route
@@ -147,20 +147,11 @@ class Router:
         call: Callable[[LLMProvider], Batches[T]],
         has_content: Callable[[T], bool],
     ) -> OpenStream[T]:
-        seconds = plan.route.timeouts.first_token
-
-        async def begin(provider: LLMProvider) -> tuple[list[T], Batches[T]]:
-            try:
-                async with asyncio.timeout(seconds):
-                    first, rest = await first_content(call(provider), has_content)
-            except TimeoutError as error:
-                raise LLMTimeoutError(log_detail="no text in time") from error
-            if plan.route.reroutes_filtered and any(map(is_filtered, first)):
-                await rest.aclose()
-                raise LLMContentFilteredError
-            return first, rest
-
-        opened = await self._run(plan, begin, _close)
+        opened = await self._run(
+            plan,
+            lambda provider: begin(plan.route, call(provider), has_content),
+            _close,
+        )
         first, rest = opened.result
         if plan.route.stream_recovery != "buffer":
             # Else somebody else may give the answer in the end.

@@ -49,19 +49,29 @@ class ChatPassageReader(Stream[Passage]):
         self._called = False
 
     def _read(self, data: bytes, pieces: list[Passage]) -> None:
-        is_json = not self._tail and data.endswith(_END)
-        if not is_json:
-            data = self._complete(data)
-            if not data:
-                return
-            is_json = data.endswith(_END)
-        if is_json and self._skims and _is_plain(data) and is_utf8(data):
+        if self._skims and not self._tail and _is_plain(data):
             pieces.append(Passage(self._without_usage(data), True))
             return
+        if self._tail or not data.endswith(_END):
+            data = self._complete(data)
+        seen = 0
+        if data and not self._skims:
+            seen = self._look_at_all(data, pieces)
+        if self._skims and (plain := _plain_part(data[seen:])):
+            pieces.append(Passage(self._without_usage(plain), True))
+            seen += len(plain)
+        if seen < len(data) and not self.done:
+            self._look_at_all(data[seen:], pieces)
+
+    def _look_at_all(self, data: bytes, pieces: list[Passage]) -> int:
+        """Look at each event, up to the first from which on a search is enough."""
+        seen, skims = 0, self._skims
         for event in split_events(data):
             pieces.append(self._look(event))
-            if self.done:
+            seen += len(event)
+            if self.done or self._skims != skims:
                 break
+        return seen
 
     def _end(self) -> list[Passage]:
         self._check_finished()
@@ -87,7 +97,7 @@ class ChatPassageReader(Stream[Passage]):
         return b""
 
     def _look(self, raw: bytes) -> Passage:
-        if self._skims and raw.endswith(_END) and _is_plain(raw):
+        if self._skims and _is_plain(raw):
             return Passage(self._without_usage(raw), True)
         name, payload = _name_and_data(raw)
         if payload == b"[DONE]":
@@ -126,7 +136,8 @@ class ChatPassageReader(Stream[Passage]):
 
     def _read_choice(self, choice: dict[str, Any]) -> tuple[bool, FinishReason | None]:
         delta, reason = read_mapping(choice, "delta"), choice.get("finish_reason")
-        said = has_content_in(delta) or bool(read_string(choice, "text"))
+        said = bool(delta) and has_content_in(delta)
+        said = said or bool(read_string(choice, "text"))
         self._called = self._called or bool(delta.get("tool_calls"))
         index = choice.get("index")
         index = index if isinstance(index, int) else 0
@@ -146,10 +157,22 @@ class ChatPassageReader(Stream[Passage]):
             raise WireError("the stream ended without a finish reason")
 
 
+def _plain_part(block: bytes) -> bytes:
+    """Cut off what only says that the answer goes on; nothing if more is said there."""
+    last = block.rfind(_UNFINISHED)
+    part = block[: block.find(b"\n\n", last) + 2]
+    return part if last >= 0 and _is_plain(part) else b""
+
+
 def _is_plain(block: bytes) -> bool:
     """Whether all its events are parts of one choice and say nothing else."""
     # CPython searches twice as fast from the end.
-    if block.rfind(b'"usage":{') >= 0 or block.rfind(b'"error"') >= 0:
+    if (
+        not block.endswith(_END)
+        or block.rfind(b'"usage":{') >= 0
+        or block.rfind(b'"error"') >= 0
+        or not (block.isascii() or is_utf8(block))
+    ):
         return False
     lines = block.count(b"\n")
     if lines == 2:

@@ -137,6 +137,9 @@ def has_content_in(message: Mapping[str, Any]) -> bool:
     Raises:
         WireError: A text, or the arguments of a call, cannot be read.
     """
+    text = message.get("content")
+    if isinstance(text, str) and len(message) == 1:
+        return bool(text)
     read_text(message, "content")
     read_text(message, "refusal")
     for entry in read_entries(message):
