@@ -17,7 +17,7 @@ def stored(number, parent=""):
 
 
 def test_what_is_kept_comes_back_as_it_was():
-    store = ResponseStore()
+    store = ResponseStore(max_bytes=1_000_000)
     response = stored(1)
     store.put("ann", response)
     response.response["output"].clear()
@@ -26,7 +26,7 @@ def test_what_is_kept_comes_back_as_it_was():
 
 
 def test_a_conversation_is_all_turns_oldest_first():
-    store = ResponseStore()
+    store = ResponseStore(max_bytes=1_000_000)
     store.put("ann", stored(1))
     store.put("ann", stored(2, parent="resp_1"))
 

@@ -121,6 +121,8 @@ def _environment(port: int, upstream_port: int, folder: Path) -> dict[str, str]:
         "BODY_TIMEOUT": "1",
         "MAX_RESPONSE_BYTES": "1048576",
         "MAX_V1_BODY_BYTES": "1048576",
+        # Soon full, or the memory would grow as long as more is kept.
+        "MAX_STORED_BYTES": "4194304",
         "SANDBOX_BASE_URL": f"{upstream}/v1",
         "SANDBOX_API_KEY": "soak",
         "OPENAI_BASE_URL": f"{upstream}/v1",

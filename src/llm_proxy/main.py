@@ -125,7 +125,7 @@ def _install_parts(app: FastAPI, settings: Settings, client: UpstreamClient) -> 
     app.state.gateway = _gateway(settings, config, router, app)
     app.state.drain = drain = Drain()
     app.state.admission = _admission(settings, rates)
-    app.state.responses = ResponseStore()
+    app.state.responses = ResponseStore(settings.max_stored_bytes)
     app.state.background = Background(app.state.gateway, drain)
     app.state.limiter = rates.limiter
 

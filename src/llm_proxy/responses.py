@@ -9,7 +9,6 @@ import orjson
 
 from llm_proxy.errors import NotFoundError
 
-_MAX_BYTES = 64 * 1024 * 1024
 # What one owner may fill, so that nobody pushes out what is kept for others.
 _SHARE = 4
 
@@ -81,7 +80,7 @@ class ResponseStore:
         max_bytes: JSON bytes to keep; one owner gets a quarter of them.
     """
 
-    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._shelves: OrderedDict[str, _Shelf] = OrderedDict()

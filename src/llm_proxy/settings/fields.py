@@ -1,4 +1,4 @@
-"""The environment as one typed, frozen value; nothing else reads it."""
+"""What the operator decides, as one typed, frozen value."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
@@ -16,7 +15,6 @@ from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
 from llm_proxy.setting_rules import CHECKS, parse_origins, parse_tokens
@@ -28,13 +26,6 @@ Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 # How long the SDKs of OpenAI and Anthropic wait unless they are told otherwise.
 _SDK_TIMEOUT = 600.0
-
-
-class ConfigurationError(Exception):
-    """The operator must correct something before the service can start.
-
-    The text has one line per problem and never the value of a setting.
-    """
 
 
 class Settings(BaseSettings):
@@ -154,6 +145,8 @@ class Settings(BaseSettings):
     """Bytes of a request's line and headers."""
     max_response_bytes: Count = 10_485_760
     """Bytes of a provider's answer."""
+    max_stored_bytes: Count = 67_108_864
+    """Bytes of responses that are kept for `/v1/responses`, a quarter per owner."""
     head_timeout: Seconds = 10.0
     """Seconds for a client to send its headers."""
     body_timeout: Seconds = 30.0
@@ -269,31 +262,3 @@ class Settings(BaseSettings):
         if value < info.data.get("retry_min_seconds", 0):
             raise ValueError("must not be less than RETRY_MIN_SECONDS")
         return value
-
-
-def load_settings(**overrides: object) -> Settings:
-    """Read the settings the way the service starts, with the ``.env`` file.
-
-    Args:
-        **overrides: Fields that win over every other source.
-
-    Returns:
-        The settings.
-
-    Raises:
-        ConfigurationError: One line per problem, by the name of the variable.
-    """
-    try:
-        return Settings(_env_file=".env", **overrides)
-    except ValidationError as error:
-        problems = [
-            f"{str(entry['loc'][0]).upper()}: {_explain(entry['type'], entry['msg'])}"
-            for entry in error.errors(include_input=False, include_context=False)
-        ]
-    except SettingsError as error:
-        problems = [str(error)]
-    raise ConfigurationError("\n".join(problems))
-
-
-def _explain(kind: str, message: str) -> str:
-    return "required" if kind == "missing" else message.removeprefix("Value error, ")
