@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from llm_proxy import __version__
+from llm_proxy.commands import database, usage
 from llm_proxy.config import (
     ALIAS_PROVIDER,
     DEFAULT_PATH,
@@ -33,6 +34,8 @@ _cli = typer.Typer(
 )
 _config = typer.Typer(help="The configuration.", no_args_is_help=True)
 _cli.add_typer(_config, name="config")
+_cli.add_typer(database.commands, name="db")
+_cli.add_typer(usage.commands, name="usage")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,11 +1,13 @@
 """One call and its account: reserved when it begins, settled exactly once."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
+from llm_proxy.accounting import Accounts, Outcome
 from llm_proxy.errors import APIError
 from llm_proxy.limits import Places
 from llm_proxy.providers import LLMProvider
@@ -65,12 +67,20 @@ class Exchanges:
         metrics: Observes every exchange.
         project: The name under which calls are accounted for.
         places: For calls under way.
+        accounts: Book them; None where no ledger is kept.
     """
 
-    def __init__(self, metrics: Metrics, project: str, places: Places) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        project: str,
+        places: Places,
+        accounts: Accounts | None = None,
+    ) -> None:
         self.metrics = metrics
         self.project = project
         self.places = places
+        self.accounts = accounts
 
     async def open(self, call: Call) -> "Exchange":
         """Reserve a place for a call.
@@ -83,7 +93,11 @@ class Exchanges:
 
         Raises:
             OverloadedError: All places are taken.
+            StorageUnavailableError: It could not be accounted for.
         """
+        if self.accounts is not None:
+            self.accounts.check()
+            call = replace(call, route=self.accounts.priced(call.route))
         started = time.perf_counter()
         await self.places.take(call.route.deadline_seconds)
         return Exchange(self, call, started)
@@ -123,6 +137,7 @@ class Exchange:
         self._call = call
         self._first_text: float | None = None
         self._settled = False
+        self._booked: asyncio.Future[None] | None = None
         exchanges.metrics.call_started()
 
     def __enter__(self) -> Self:
@@ -158,14 +173,22 @@ class Exchange:
         """
         return Question(self.route, ask, has_content, self._call.trace)
 
-    def answered(self, reply: Reply[F]) -> F:
+    @property
+    def is_booked(self) -> bool:
+        """Whether an answer has to wait for its row in the ledger."""
+        return self._exchanges.accounts is not None
+
+    async def answered(self, reply: Reply[F]) -> F:
         """Settle with a complete answer.
 
         Args:
             reply: The answer.
 
         Returns:
-            The answer itself.
+            The answer itself, once it stands in the ledger.
+
+        Raises:
+            StorageUnavailableError: It cannot be written there.
         """
         answer = reply.answer
         self.target = reply.target
@@ -173,7 +196,18 @@ class Exchange:
         self.usage = answer.usage or self.usage
         self.finish_reason = answer.finish_reason
         self.settle(None)
+        await self.durable()
         return answer
+
+    async def durable(self) -> None:
+        """Wait until the settled call stands in the ledger.
+
+        Raises:
+            StorageUnavailableError: It cannot be written there.
+        """
+        if self._booked is not None:
+            # Whoever stops waiting must not take the row with him.
+            await asyncio.shield(self._booked)
 
     def note(self, batch: Sequence[Facts]) -> None:
         """Take down what pieces say besides their content.
@@ -228,6 +262,7 @@ class Exchange:
             "finish_reason": self.finish_reason,
             "attempts": self._call.trace.attempts,
         }
+        self._book(error)
         if error is None:
             _log.info("llm_call", success=True, **facts)
         else:
@@ -236,3 +271,19 @@ class Exchange:
             code = error.code if isinstance(error, APIError) else type(error).__name__
             detail = error.log_detail if isinstance(error, APIError) else ""
             _log.warning("llm_call", success=False, code=code, detail=detail, **facts)
+
+    def _book(self, error: BaseException | None) -> None:
+        accounts, call = self._exchanges.accounts, self._call
+        if accounts is not None:
+            self._booked = accounts.book(
+                Outcome(
+                    principal=call.principal,
+                    feature=call.feature,
+                    trace=call.trace,
+                    target=self.target,
+                    model=self.model,
+                    usage=self.usage,
+                    first_seconds=self._first_text,
+                    error=error,
+                )
+            )

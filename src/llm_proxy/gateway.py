@@ -140,7 +140,7 @@ class Gateway:
             reply = await self._router.ask(
                 exchange.route, lambda provider: provider.relay(inquiry), call.trace
             )
-            exchange.answered(reply)
+            await exchange.answered(reply)
             return reply
 
     async def relay_stream(self, call: Call, inquiry: Inquiry) -> LiveAnswer[Passage]:
@@ -247,7 +247,8 @@ class Gateway:
             reply = await self._router.ask(
                 exchange.route, lambda provider: provider.complete(request), call.trace
             )
-            return Answer(exchange.answered(reply).text, exchange, verdict)
+            answer = await exchange.answered(reply)
+            return Answer(answer.text, exchange, verdict)
 
     def _live(
         self, shown: Shown[F], exchange: Exchange, verdict: Verdict, call: Call

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Generic
 
-from llm_proxy.errors import APIError
+from llm_proxy.errors import APIError, StorageUnavailableError
 from llm_proxy.exchange import Exchange, F
 from llm_proxy.guardrails import Verdict
 from llm_proxy.recovery import Shown
@@ -35,6 +36,7 @@ class LiveAnswer(Generic[F]):
         self.first = shown.first
         exchange.target = shown.source.target
         self._has_begun = False
+        self._fault: Exception | None = None
         self._source = shown.source
         self._rest = shown.rest
         left = max(0.0, seconds - exchange.seconds)
@@ -45,6 +47,17 @@ class LiveAnswer(Generic[F]):
 
     async def __anext__(self) -> Sequence[F]:
         exchange = self.exchange
+        batch = await self._next()
+        if exchange.is_booked and exchange.finish_reason is not None:
+            # What makes the answer whole waits until it stands in the ledger.
+            batch = [*batch, *await self._last()]
+        return batch
+
+    async def _next(self) -> Sequence[F]:
+        if self._fault is not None:
+            # Whoever raises what he keeps makes a cycle.
+            fault, self._fault = self._fault, None
+            raise fault
         if not self._has_begun:
             self._has_begun = True
             batch = self.first
@@ -53,12 +66,27 @@ class LiveAnswer(Generic[F]):
                 batch = await anext(self._rest)
             except StopAsyncIteration:
                 self._settle(None, None)
+                await self.exchange.durable()
                 raise
             except Exception as error:
                 self._settle(error, error)
+                with suppress(StorageUnavailableError):
+                    await self.exchange.durable()
                 raise
-        exchange.note(batch)
+        self.exchange.note(batch)
         return batch
+
+    async def _last(self) -> list[F]:
+        """Take all that is left, or up to an error that the next call raises."""
+        held: list[F] = []
+        try:
+            while True:
+                held += await self._next()
+        except StopAsyncIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - raised by the next call
+            self._fault = error
+        return held
 
     async def aclose(self, error: BaseException | None = None) -> None:
         """Stop; the upstream's connection is closed if the answer is not whole.

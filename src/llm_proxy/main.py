@@ -14,6 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from llm_proxy import __version__
+from llm_proxy.accounting import Accounts
 from llm_proxy.api.admission import Admission, admit_anyone
 from llm_proxy.api.cors import CrossOrigin
 from llm_proxy.api.edge import Edge
@@ -21,11 +22,13 @@ from llm_proxy.api.errors import FaultBoundary, install_error_handlers
 from llm_proxy.api.openapi import describe_app
 from llm_proxy.api.routes import install_routes
 from llm_proxy.api.v1.background import Background
+from llm_proxy.books import Books
 from llm_proxy.config import ProxyConfig, load_config
 from llm_proxy.drain import Drain
 from llm_proxy.exchange import Exchanges
 from llm_proxy.gateway import Gateway
 from llm_proxy.guardrails import Guardrails
+from llm_proxy.ledger import Costs
 from llm_proxy.limits import Places, RateLimits
 from llm_proxy.providers import ProviderFactory
 from llm_proxy.responses import ResponseStore
@@ -44,6 +47,7 @@ from llm_proxy.settings import ConfigurationError, Settings, load_settings
 from llm_proxy.tasks import load_templates
 from llm_proxy.telemetry import LogConfig, Metrics, configure_logging, get_logger
 from llm_proxy.transport import UpstreamClient
+from llm_proxy.variables import HOSTED
 from llm_proxy.web import install_docs
 
 _EXPOSED_HEADERS = (
@@ -122,9 +126,18 @@ def _install_parts(app: FastAPI, settings: Settings, client: UpstreamClient) -> 
         settings.max_in_flight, settings.max_queued, settings.queue_timeout
     )
     router = Router(factory, app.state.policy)
+    app.state.books = books = _books(settings)
+    app.state.accounts = books and Accounts(
+        books.ledger,
+        Costs(catalog.prices, config),
+        settings.service_name,
+        refuses_unpriced=config.unknown_price == "refuse",
+    )
     app.state.gateway = _gateway(settings, config, router, app)
     app.state.drain = drain = Drain()
     app.state.admission = _admission(settings, rates)
+    root = next(iter(settings.tokens))
+    app.state.may_see_all = lambda principal: principal.name == root
     app.state.responses = ResponseStore(settings.max_stored_bytes)
     app.state.background = Background(app.state.gateway, drain)
     app.state.limiter = rates.limiter
@@ -187,9 +200,21 @@ def _gateway(
             injection=injection or settings.prompt_guard_mode,
         ),
         templates=load_templates(settings.prompt_templates_dir),
-        exchanges=Exchanges(app.state.metrics, settings.service_name, app.state.places),
+        exchanges=Exchanges(
+            app.state.metrics,
+            settings.service_name,
+            app.state.places,
+            app.state.accounts,
+        ),
         stream_seconds=settings.stream_deadline,
     )
+
+
+def _books(settings: Settings) -> Books | None:
+    url = settings.database_url
+    if url is None:
+        return None
+    return Books(url.get_secret_value(), settings.spool_dir)
 
 
 def _admission(settings: Settings, rates: RateLimits) -> Admission:
@@ -217,6 +242,9 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         pii_redaction=settings.pii_redaction_enabled,
         prompt_guard=settings.prompt_guard_mode,
     )
+    books: Books | None = app.state.books
+    if books is not None:
+        await books.open(upgrades=settings.environment not in HOSTED)
     # It reads the price catalogue, for which no request should have to wait.
     listing = asyncio.create_task(asyncio.to_thread(app.state.catalog.listed))
     try:
@@ -226,6 +254,8 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await listing
         await app.state.background.aclose()
         await app.state.providers.aclose()
+        if books is not None:
+            await books.aclose()
         log.info("stopped")
 
 

@@ -45,6 +45,15 @@ def parse_yaml(data: bytes) -> Any:  # noqa: ANN401 - whatever the document hold
     raise ValueError(reason)
 
 
+class WrittenFloat(float):
+    """A number that knows how it is written: its text is exact where it is not."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML declares it as a plain dict
         first: [
@@ -55,6 +64,11 @@ class _Loader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     _depth = 0
+
+    def construct_written_float(self, node: yaml.ScalarNode) -> WrittenFloat:
+        number = WrittenFloat(self.construct_yaml_float(node))
+        number.text = node.value
+        return number
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -80,6 +94,9 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value)
             key.tag = _STR
         return node
+
+
+_Loader.add_constructor(_FLOAT, _Loader.construct_written_float)
 
 
 def _refusal(problem: str, mark: Any) -> ComposerError:  # noqa: ANN401

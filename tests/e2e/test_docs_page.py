@@ -77,6 +77,7 @@ def test_swagger_ui_shows_every_operation(page):
         "models",
         "readyz",
         "trace",
+        "usage",
         "webhook",
         "webhook_alias",
     ]

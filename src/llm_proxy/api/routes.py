@@ -24,6 +24,7 @@ from llm_proxy.api.schemas import (
     WebhookBody,
 )
 from llm_proxy.api.service import health, livez, metrics, models, readyz
+from llm_proxy.api.usage import show_usage
 from llm_proxy.api.v1.routes import v1_routes
 from llm_proxy.api.webhook import webhook
 
@@ -94,6 +95,14 @@ _ROUTES = (
     ),
     _Route(
         "trace", show_trace, ("/api/v1/traces/{id}",), "GET", "models", (404, *_GUARDED)
+    ),
+    _Route(
+        "usage",
+        show_usage,
+        ("/api/v1/usage",),
+        "GET",
+        "usage",
+        (400, 404, 503, *_GUARDED),
     ),
     _Route(
         "health",

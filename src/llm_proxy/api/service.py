@@ -3,6 +3,7 @@
 from fastapi import Request, Response
 
 from llm_proxy import __version__
+from llm_proxy.accounting import Accounts
 from llm_proxy.api.admission import Admission, admit, admit_anyone
 from llm_proxy.api.response import json_response
 from llm_proxy.drain import Drain
@@ -31,10 +32,13 @@ async def livez(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Say whether the service takes work; 503 while it shuts down."""
+    """Say whether the service takes work; 503 while it shuts down or cannot book."""
     admit_anyone(request, "health")
     drain: Drain = request.app.state.drain
     drain.check()
+    accounts: Accounts | None = request.app.state.accounts
+    if accounts is not None:
+        accounts.check()
     return json_response({"status": "ready"})
 
 

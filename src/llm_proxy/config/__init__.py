@@ -14,6 +14,7 @@ from llm_proxy.config.models import (
     ModelConfig,
     TimeoutsConfig,
 )
+from llm_proxy.config.prices import PriceConfig
 from llm_proxy.config.providers import ProviderConfig
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "DeploymentConfig",
     "GuardrailsConfig",
     "ModelConfig",
+    "PriceConfig",
     "ProviderConfig",
     "ProxyConfig",
     "TimeoutsConfig",

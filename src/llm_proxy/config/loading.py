@@ -1,4 +1,4 @@
-"""llm-proxy.yaml as frozen values: providers, models and guardrails."""
+"""llm-proxy.yaml as frozen values: providers, models, guardrails and prices."""
 
 import difflib
 import re
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from llm_proxy.config.models import ALIAS_PROVIDER, ModelConfig
+from llm_proxy.config.prices import PriceConfig, PricedModels
 from llm_proxy.config.providers import ProviderConfig
 from llm_proxy.config.values import Name, NullIsEmpty, Section, Variable
 from llm_proxy.settings import ConfigurationError
@@ -48,11 +49,17 @@ class ProxyConfig(Section):
         providers: Upstream APIs by name.
         models: Aliases by name.
         guardrails: Checks of prompts.
+        prices: What models cost, where the operator knows better than the price
+            catalogue, as ``provider/model``, which may end in ``*``.
+        unknown_price: What becomes of a call whose price nobody knows: ``zero`` counts
+            it as free and marks it, ``refuse`` does not make it.
     """
 
     providers: Annotated[Mapping[Name, ProviderConfig], NullIsEmpty] = {}
     models: Annotated[Mapping[Name, ModelConfig], NullIsEmpty] = {}
     guardrails: GuardrailsConfig = GuardrailsConfig()
+    prices: Annotated[Mapping[PricedModels, PriceConfig], NullIsEmpty] = {}
+    unknown_price: Literal["zero", "refuse"] = "zero"
 
 
 def load_config(path: Path | None, variable: Variable) -> ProxyConfig:
@@ -102,6 +109,16 @@ def _problems(config: ProxyConfig) -> Iterator[str]:
     except CycleError as error:
         loop = " -> ".join(reversed(error.args[1]))
         yield f"models: the fallbacks go round in a loop: {loop}"
+    yield from _priced_twice(config.prices)
+
+
+def _priced_twice(names: Iterable[str]) -> Iterator[str]:
+    """Find names that differ in case alone, which does not matter for prices."""
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            yield f"prices.{name}: stands twice, in another case"
+        seen.add(name.lower())
 
 
 def _explain(entry: ErrorDetails) -> str:

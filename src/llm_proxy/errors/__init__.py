@@ -6,7 +6,7 @@ APIError 500
 │   └── UnknownProviderError (also a ValueError) …
 ├── AuthenticationError 401 · NotFoundError 404 · MethodNotAllowedError 405
 ├── PayloadTooLargeError 413 · UnsupportedMediaTypeError 415
-├── RateLimitExceeded 429 · OverloadedError 503
+├── RateLimitExceeded 429 · OverloadedError 503 · StorageUnavailableError 503
 ├── InternalError 500 ── ProviderNotConfiguredError (also a ValueError)
 └── LLMAPIError 502 · what an upstream does
     └── LLMCoolingDownError 503 · LLMTimeoutError 504 …
@@ -39,6 +39,7 @@ from llm_proxy.errors.service import (
     InternalError,
     OverloadedError,
     ProviderNotConfiguredError,
+    StorageUnavailableError,
 )
 from llm_proxy.errors.upstream import (
     LLMAPIError,
@@ -83,6 +84,7 @@ __all__ = [
     "ProviderNotConfiguredError",
     "RateLimitExceeded",
     "RequestRejectedError",
+    "StorageUnavailableError",
     "UnknownModelError",
     "UnknownProviderError",
     "UnsupportedFeatureError",

@@ -24,3 +24,19 @@ class OverloadedError(APIError):
     code = "OVERLOADED"
     default_message = "The service cannot take this request now"
     should_retry = None
+
+
+class StorageUnavailableError(APIError):
+    """The database does not do what it is asked, through no fault of the request.
+
+    Args:
+        log_detail: What the database, or its driver, says about it.
+    """
+
+    status = 503
+    code = "STORAGE_UNAVAILABLE"
+    default_message = "The service cannot use its database now"
+    should_retry = None
+
+    def __init__(self, *, log_detail: str = "") -> None:
+        super().__init__(retry_after_seconds=1.0, log_detail=log_detail)

@@ -51,6 +51,9 @@ class Catalog:
         settings: Name the default provider, its fallback, and how hard to try.
         config: Its ``models`` are the aliases.
         factory: Knows the providers.
+
+    Attributes:
+        prices: What models cost, as far as vendors' lists say.
     """
 
     def __init__(
@@ -59,8 +62,8 @@ class Catalog:
         self._settings = settings
         self._models = config.models
         self._aliases = Aliases(config.models)
-        self._prices = PriceCatalogue()
-        self._names = ModelNames(factory, self._prices, settings.llm_provider)
+        self.prices = PriceCatalogue()
+        self._names = ModelNames(factory, self.prices, settings.llm_provider)
         retries = settings.retry_attempts - 1
         self._patience = Patience(
             retries,
@@ -161,7 +164,7 @@ class Catalog:
         if deployment.context_window is not None:
             return deployment.context_window
         target = deployment.target
-        model = self._prices.find(target.provider, target.model)
+        model = self.prices.find(target.provider, target.model)
         return model.context_window if model is not None else None
 
     def price_of(self, target: Target) -> Price | None:
@@ -173,7 +176,7 @@ class Catalog:
         Returns:
             Its price in the catalogue; None if it has none.
         """
-        model = self._prices.find(target.provider, target.model)
+        model = self.prices.find(target.provider, target.model)
         return model.price if model is not None else None
 
     def entries(self) -> list[CatalogEntry]:
@@ -225,7 +228,7 @@ class Catalog:
             target = self.resolve(name).targets[0]
         except ProviderNotConfiguredError:
             raise self._unknown(name) from None
-        return describe(name, target, self._prices)
+        return describe(name, target, self.prices)
 
     def check(self) -> None:
         """Make sure that all that the operator has named leads somewhere.
@@ -255,7 +258,7 @@ class Catalog:
 
     @cached_property
     def _listing(self) -> dict[str, ListedModel]:
-        return list_models(self._models, self._names, self._prices)
+        return list_models(self._models, self._names, self.prices)
 
     def _unknown(self, name: str) -> UnknownModelError:
         """Say what is wrong with a name, and how a right one looks."""

@@ -100,6 +100,11 @@ class Settings(BaseSettings):
     local_model_path: Path | None = None
     """A GGUF file for the `local` provider, in place of the demo model."""
 
+    database_url: SecretStr | None = None
+    """The database of the ledger, SQLite or Postgres; without one none is kept."""
+    spool_dir: Path = Path(".llm-proxy/spool")
+    """A folder for what the database does not take."""
+
     request_timeout: Seconds = 30.0
     """Seconds for which a provider may be silent."""
     connect_timeout: Seconds = 5.0

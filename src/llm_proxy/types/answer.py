@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from llm_proxy.types.parts import Part, join_text
@@ -21,6 +22,7 @@ class Usage:
         cache_write_tokens: The part of the input that it wrote to its cache.
         reasoning_tokens: The part of the output that is thoughts.
         source: ``provider`` when the upstream reported them, else ``none``.
+        reported_cost: US dollars, where the upstream says what it charges.
     """
 
     input_tokens: int = 0
@@ -29,6 +31,7 @@ class Usage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     source: UsageSource = "none"
+    reported_cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Source: the OpenAI API reference, "The chat completion object", ``usage``.
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from llm_proxy.types import Usage
@@ -38,7 +39,10 @@ def read_usage(usage: object) -> Usage | None:
         output_tokens += thought
     if cached + written > input_tokens or thought > output_tokens:
         return None
-    return Usage(input_tokens, output_tokens, cached, written, thought, "provider")
+    cost = _read_cost(usage.get("cost"))
+    return Usage(
+        input_tokens, output_tokens, cached, written, thought, "provider", cost
+    )
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
@@ -60,6 +64,13 @@ def write_usage(usage: Usage) -> dict[str, Any]:
         },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
+
+
+def _read_cost(cost: object) -> Decimal | None:
+    """Read what OpenRouter charges, in US dollars."""
+    if isinstance(cost, int | float) and not isinstance(cost, bool):
+        return Decimal(str(cost))
+    return None
 
 
 def _details(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:

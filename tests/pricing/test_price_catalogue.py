@@ -97,3 +97,39 @@ class TestFind:
     )
     def test_unknown_ones_have_none(self, prices, provider, name):
         assert prices.find(provider, name) is None
+
+    @pytest.mark.parametrize(
+        ("provider", "name", "original"),
+        [
+            ("azure", "gpt-4o-2024-08-06", ("openai", "gpt-4o")),
+            ("azure", "gpt-35-turbo", ("openai", "gpt-3.5-turbo")),
+            ("azure", "claude-sonnet-4-5", ("anthropic", "claude-sonnet-4-5")),
+            ("gemini", "models/gemini-2.5-flash", ("gemini", "gemini-2.5-flash")),
+            ("openai", "gpt-4o-2099-12-31", ("openai", "gpt-4o")),
+            ("openai", "gpt-4o-20991231", ("openai", "gpt-4o")),
+        ],
+    )
+    def test_resold_and_new_versions_are_found(self, prices, provider, name, original):
+        found, known = prices.find(provider, name), prices.find(*original)
+        assert found.name == name
+        assert found.price == known.price
+        assert found.context_window == known.context_window
+
+    @pytest.mark.parametrize("name", ["gpt-4o-prod", "gpt-4o-2099-99-99", "gpt-4o-7"])
+    def test_what_only_looks_like_a_model_is_not(self, prices, name):
+        assert prices.find("azure", name) is None
+
+
+class TestSellerAt:
+    @pytest.mark.parametrize(
+        ("url", "provider"),
+        [
+            ("https://api.openai.com/v1", "openai"),
+            ("https://api.x.ai/v1", "xai"),
+            ("https://api.deepseek.com/anthropic", "deepseek"),
+            ("http://vllm:8000/v1", None),
+            ("https://example.com/https://api.openai.com", None),
+        ],
+    )
+    def test_addresses_of_vendors(self, prices, url, provider):
+        assert prices.seller_at(url) == provider

@@ -11,6 +11,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from llm_proxy.pricing.tariff import Tariff
+
 if TYPE_CHECKING:
     from genai_prices.types import MatchLogic, ModelInfo, Provider, TieredPrices
 
@@ -34,6 +36,8 @@ _NOT_SOLD = {
 _UNLISTED = frozenset({"azure"})
 # The beginnings of names, which the catalogue uses as ids of fine-tuned models.
 _INCOMPLETE = re.compile(r"ft:|.*-$")
+# What a model's name may end in where the catalogue knows only the family.
+_DATE = re.compile(r"[-@]20\d\d-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])$")
 _NOT_TEXT = re.compile(
     r"\b(audio|banana|image|live|ocr|omni|realtime|sonic|transcribe|tts|voice)\b"
 )
@@ -128,10 +132,49 @@ class PriceCatalogue:
         Returns:
             The description; None if the catalogue has none.
         """
-        for vendor in self._vendors.get(provider, ()):
-            if model := vendor.find_model(name):
-                return _described(name, model)
+        model = self._find(provider, name)
+        return None if model is None else _described(name, model)
+
+    def tariff(self, provider: str, name: str) -> Tariff | None:
+        """Find what a model costs.
+
+        Args:
+            provider: See `find`.
+            name: See `find`.
+
+        Returns:
+            Its prices; None if the catalogue has none.
+        """
+        model = self._find(provider, name)
+        return None if model is None else Tariff(model)
+
+    def seller_at(self, url: str) -> str | None:
+        """Tell whose API is at an address.
+
+        Args:
+            url: The address.
+
+        Returns:
+            The provider's name; None if the catalogue does not know the address.
+        """
+        for provider, vendors in self._vendors.items():
+            if any(re.match(vendor.api_pattern, url) for vendor in vendors):
+                return provider
         return None
+
+    def _find(self, provider: str, name: str) -> ModelInfo | None:
+        # Google's API takes the name of a model with and without its collection.
+        name = name.removeprefix("models/")
+        for spelling in dict.fromkeys((name, _DATE.sub("", name))):
+            for vendor in self._vendors.get(provider, ()):
+                # The others are those whose models a vendor resells, as Azure does.
+                if model := vendor.find_model(spelling, all_providers=self._all):
+                    return model
+        return None
+
+    @cached_property
+    def _all(self) -> list[Provider]:
+        return [each for many in self._vendors.values() for each in many]
 
     @cached_property
     def _vendors(self) -> dict[str, list[Provider]]:
@@ -156,7 +199,7 @@ class PriceCatalogue:
         return {name: tuple(each.values()) for name, each in offers.items()}
 
     def _sold(self) -> Iterator[Offer]:
-        by_id = {each.id: each for many in self._vendors.values() for each in many}
+        by_id = {each.id: each for each in self._all}
         for provider, vendors in sorted(self._vendors.items()):
             for vendor in vendors:
                 resold = vendor.fallback_model_providers or ()

@@ -1,0 +1,233 @@
+"""What stands in the ledger of calls, over real sockets and in a real database."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import httpx2
+import pytest
+from tests.conftest import Child
+from tests.live import CHAT, OPENAI, PATHS, Live, body_for, live, until
+
+pytestmark = pytest.mark.integration
+
+PROMPT = "one two three four five six"
+MODELS = """
+models:
+  it: {deployments: [{model: one/sandbox}]}
+  failing: {deployments: [{model: one/fault-502}], fallbacks: [two/sandbox], retries: 1}
+  unreachable: {deployments: [{model: gone/m}], fallbacks: [two/sandbox], retries: 0}
+  dying: {deployments: [{model: one/fault-cut}], fallbacks: [two/sandbox]}
+  refusing: {deployments: [{model: one/fault-400}]}
+  slow: {deployments: [{model: one/slow-stream-200}]}
+  priced: {deployments: [{model: one/chunks-4}]}
+prices:
+  one/chunks-4: {input: 2.5, output: "0.15"}
+"""
+ENDS = "event: done", "[DONE]", "event: message_stop", "event: response.completed"
+GONE = """
+  gone: {api: openai, base_url: "http://127.0.0.1:1/v1", api_key: "${UPSTREAM_KEY}"}
+"""
+
+
+class Books:
+    """A service with a ledger, and what stands in it."""
+
+    def __init__(self, service: Live, file: str) -> None:
+        self.service = service
+        self._file = file
+
+    def rows(self, columns: str) -> list[tuple]:
+        """The rows, oldest first."""
+        with sqlite3.connect(self._file) as connection:
+            statement = f"SELECT {columns} FROM ledger ORDER BY at_ms, attempt"
+            return connection.execute(statement).fetchall()
+
+    async def ask(self, path: str, model: str, stream: bool) -> str:
+        """Asks, and returns the whole body."""
+        body = body_for(path, model, PROMPT, stream=stream)
+        if path == OPENAI and stream:
+            body["stream_options"] = {"include_usage": True}
+        return (await self.service.client.post(path, json=body)).text
+
+
+@pytest.fixture
+def books(settings, restored_logging, tmp_path):
+    """Runs services with a ledger."""
+
+    @asynccontextmanager
+    async def books(models: str = "", **overrides: object) -> AsyncIterator[Books]:
+        file = tmp_path / "ledger.db"
+        values = {
+            "database_url": f"sqlite:///{file}",
+            "spool_dir": tmp_path / "spool",
+        }
+        models = GONE + MODELS + models
+        async with live(settings, tmp_path, models, **values | overrides) as service:
+            await service.app.state.books.open(upgrades=True)
+            try:
+                yield Books(service, str(file))
+            finally:
+                await service.app.state.books.aclose()
+
+    return books
+
+
+ATTEMPT = "attempt, provider, model, status, code, output_tokens > 0"
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_stands_there_with_the_numbers_of_the_wire(books, path, stream):
+    async with books() as it:
+        text = await it.ask(path, "it", stream)
+        (row,) = it.rows(
+            "attempt, principal, asked_model, provider, model, answered_model, status,"
+            " code, usage_source"
+        )
+        names = "default", "it", "one", "sandbox", "sandbox"
+        assert row == (1, *names, "answered", "", "provider")
+        (tokens,) = it.rows("input_tokens, output_tokens")
+        assert all(re.search(rf'_tokens":{number}\b', text) for number in tokens)
+        ((first,),) = it.rows("first_token_seconds")
+        assert (first is not None) == stream
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_attempt_that_reached_somebody_has_a_row(books, path):
+    async with books() as it:
+        await it.ask(path, "failing", stream=False)
+        await it.ask(path, "unreachable", stream=True)
+        await it.ask(path, "refusing", stream=False)
+        # Nobody waits for the row of a call that has cost nothing.
+        await until(lambda: len(it.rows("id")) == 5)
+        assert it.rows(ATTEMPT) == [
+            (1, "one", "fault-502", "failed", "LLM_UNAVAILABLE", 0),
+            (2, "one", "fault-502", "failed", "LLM_UNAVAILABLE", 0),
+            (3, "two", "sandbox", "answered", "", 1),
+            (1, "two", "sandbox", "answered", "", 1),
+            (1, "one", "fault-400", "failed", "LLM_REQUEST_REJECTED", 0),
+        ]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_stream_that_dies_is_broken(books, path):
+    async with books() as it:
+        heard = await it.service.hear(path, "dying", PROMPT)
+        assert heard.error
+        assert it.rows("model, status, code") == [
+            ("fault-cut", "broken", "LLM_STREAM_BROKEN")
+        ]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_stream_that_nobody_hears_to_its_end_is_abandoned(books, path):
+    async with books() as it:
+        body = body_for(path, "slow", PROMPT)
+        async with it.service.client.stream("POST", path, json=body) as answer:
+            await anext(answer.aiter_raw())
+        await until(lambda: bool(it.rows("id")))
+        assert it.rows("model, status") == [("slow-stream-200", "abandoned")]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_no_answer_is_whole_before_it_stands_there(books, path, stream):
+    async with books() as it:
+        database = it.service.app.state.books.database
+        asking = asyncio.create_task(it.ask(path, "it", stream))
+        async with database.begin():
+            # Nobody else can write meanwhile.
+            done, _ = await asyncio.wait({asking}, timeout=0.2)
+            assert not done
+        assert "six" in await asking
+        assert len(it.rows("id")) == 1
+
+
+async def test_prices_are_the_operators(books):
+    async with books() as it:
+        await it.ask(CHAT, "priced", stream=False)
+        ((given, made, nanos, source),) = it.rows(
+            "input_tokens, output_tokens, cost_nanos, cost_source"
+        )
+        assert (nanos, source) == (given * 2500 + made * 150, "configured")
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_nothing_is_asked_that_cannot_be_written_down(books, path, monkeypatch):
+    async with books() as it:
+        ledger = it.service.app.state.books.ledger
+        monkeypatch.setattr(ledger, "_is_refusing", True)
+        assert (await it.service.client.get("/readyz")).status_code == 503
+        body = body_for(path, "it", PROMPT)
+        answer = await it.service.client.post(path, json=body)
+        assert answer.status_code == 503
+        assert it.service.asked == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_models_without_a_price_can_be_refused(books, path):
+    async with books(models="unknown_price: refuse\n") as it:
+        body = body_for(path, "it", PROMPT)
+        answer = await it.service.client.post(path, json=body)
+        assert (answer.status_code in (400, 404), it.service.asked) == (True, [])
+        await it.ask(path, "priced", stream=True)
+        assert it.service.asked == ["chunks-4"]
+
+
+@pytest.mark.parametrize("times", [2])
+def test_kill_9_under_load_loses_no_row(tmp_path, times):
+    file = tmp_path / "ledger.db"
+    answered = 0
+    with Child(
+        tmp_path / "sandbox", "llm_proxy.providers.sandbox", "--port", "0"
+    ) as up:
+        for number in range(times):
+            variables = {
+                "API_TOKEN": "test_token",
+                "ENVIRONMENT": "testing",
+                "PORT": "0",
+                "RATE_LIMIT_ENABLED": "false",
+                "LLM_PROVIDER": "sandbox",
+                "SANDBOX_BASE_URL": f"{up.url}/v1",
+                "SANDBOX_API_KEY": "any",
+                "DATABASE_URL": f"sqlite:///{file}",
+            }
+            service = Child(
+                tmp_path / f"service{number}", "llm_proxy", "serve", **variables
+            )
+            answered += asyncio.run(_load(service))
+        with httpx2.Client(base_url=up.url) as upstream:
+            seen = upstream.get("/_sandbox/stats").json()["requests"]
+    with sqlite3.connect(file) as connection:
+        ((rows,),) = connection.execute("SELECT count(*) FROM ledger")
+        names = connection.execute("SELECT count(DISTINCT id) FROM ledger").fetchone()
+    assert answered >= times * 100
+    assert answered <= rows == names[0] <= seen
+
+
+async def _load(service: Child) -> int:
+    """Asks until the service is killed, and counts the answers that were whole."""
+    answered = 0
+
+    async def ask(client: httpx2.AsyncClient, path: str, stream: bool) -> None:
+        nonlocal answered
+        body = body_for(path, "sandbox/sandbox", PROMPT, stream=stream)
+        if path == CHAT:
+            body |= {"provider": "sandbox", "model": "sandbox"}
+        with suppress(httpx2.TransportError):
+            while True:
+                answer = await client.post(path, json=body)
+                assert answer.status_code == 200
+                answered += not stream or any(end in answer.text for end in ENDS)
+                if answered >= 100:
+                    service.process.kill()
+
+    headers = {"authorization": "Bearer test_token"}
+    async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
+        roads = [(path, stream) for path in PATHS for stream in (True, False)]
+        await asyncio.gather(*(ask(client, *road) for road in roads * 2))
+    service.process.wait(10)
+    return answered
