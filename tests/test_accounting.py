@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import httpx2
 import pytest
 from tests.conftest import Child
-from tests.live import CHAT, OPENAI, PATHS, Live, body_for, live, until
+from tests.live import ANTHROPIC, CHAT, OPENAI, PATHS, Live, body_for, live, until
 
 pytestmark = pytest.mark.integration
 
@@ -75,6 +75,7 @@ def books(settings, restored_logging, tmp_path):
     return books
 
 
+UNSAID = "cost_nanos, cost_source"
 ATTEMPT = "attempt, provider, model, status, code, output_tokens > 0"
 
 
@@ -130,6 +131,9 @@ async def test_a_stream_that_nobody_hears_to_its_end_is_abandoned(books, path):
             await anext(answer.aiter_raw())
         await until(lambda: bool(it.rows("id")))
         assert it.rows("model, status") == [("slow-stream-200", "abandoned")]
+        if path != ANTHROPIC:
+            # Only there tokens are told before the end.
+            assert it.rows(UNSAID) == [(0, "unknown")]
 
 
 @pytest.mark.parametrize("path", PATHS)

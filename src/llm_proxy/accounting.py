@@ -11,7 +11,7 @@ from llm_proxy.errors import (
     StorageUnavailableError,
     UnsupportedModelError,
 )
-from llm_proxy.ledger import Costs, Entry, Ledger, Status
+from llm_proxy.ledger import Cost, Costs, Entry, Ledger, Status
 from llm_proxy.routing import Route, Target, Trace, Tried
 from llm_proxy.types import Principal, Usage
 
@@ -135,17 +135,22 @@ class Accounts:
             model=tried.target.model,
             answered_model=outcome.model if is_answer else None,
             usage=usage,
-            cost=self._costs.of(
-                tried.target.provider,
-                tried.target.model,
-                usage,
-                usage.reported_cost,
-                outcome.model,
-            ),
+            cost=self._cost(outcome, tried, usage, status),
             status=status,
             code=tried.code,
             seconds=tried.seconds,
             first_token_seconds=outcome.first_seconds if is_answer else None,
+        )
+
+    def _cost(
+        self, outcome: Outcome, tried: Tried, usage: Usage, status: Status
+    ) -> Cost:
+        if usage.source == "none":
+            # Something was made, and nobody says how much.
+            return Cost(0, "none" if status == "failed" else "unknown")
+        provider, model = tried.target
+        return self._costs.of(
+            provider, model, usage, usage.reported_cost, outcome.model
         )
 
 

@@ -24,7 +24,7 @@ from llm_proxy.api.schemas import (
     WebhookBody,
 )
 from llm_proxy.api.service import health, livez, metrics, models, readyz
-from llm_proxy.api.usage import show_usage
+from llm_proxy.api.usage import UsageParameters, show_usage
 from llm_proxy.api.v1.routes import v1_routes
 from llm_proxy.api.webhook import webhook
 
@@ -58,6 +58,7 @@ class _Route:
     errors: tuple[int, ...]
     answer: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
 
 
 _ROUTES = (
@@ -103,6 +104,7 @@ _ROUTES = (
         "GET",
         "usage",
         (400, 404, 503, *_GUARDED),
+        query=UsageParameters,
     ),
     _Route(
         "health",
@@ -201,6 +203,17 @@ def _extra(route: _Route) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": reference}},
         }
+    if route.query is not None:
+        schema = route.query.model_json_schema()
+        extra["parameters"] = [
+            {
+                "name": name,
+                "in": "query",
+                "description": each.pop("description"),
+                "schema": each,
+            }
+            for name, each in schema["properties"].items()
+        ]
     return extra
 
 

@@ -4,14 +4,17 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from llm_proxy.commands.database import opened
+from llm_proxy.errors import InvalidInputError
 from llm_proxy.ledger.csv_text import Cell, csv_text
 from llm_proxy.ledger.drift import drift
 from llm_proxy.ledger.invoice import InvoiceError, read_invoice
@@ -77,7 +80,10 @@ def drift_command(
 
 async def _sums(query: UsageQuery) -> list[list[Cell]]:
     async with opened() as database:
-        return [[*row.cells()] for row in await usage(database, query)]
+        try:
+            return [[*row.cells()] for row in await usage(database, query)]
+        except InvalidInputError as error:
+            raise ConfigurationError(error.message) from error
 
 
 async def _drift(invoice: Path, provider: str | None) -> list[list[Cell]]:
@@ -108,17 +114,28 @@ def _print(header: Sequence[str], rows: Sequence[Sequence[Cell]], as_csv: bool) 
         return
     table = Table(*(Column(name, no_wrap=True) for name in header))
     for row in rows:
-        table.add_row(*("-" if cell is None else f"{cell}" for cell in row))
+        # As text, because names may look like rich's markup.
+        table.add_row(*(Text(_shown(cell)) for cell in row))
     # A terminal that is too narrow breaks lines, but no name and no number.
     width = Console(width=_WIDEST).measure(table).maximum
     Console(width=max(width, Console().width)).print(table)
 
 
+def _shown(cell: Cell) -> str:
+    if cell is None:
+        return "-"
+    return f"{cell:f}" if isinstance(cell, Decimal) else str(cell)
+
+
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(f"{text!r} is no day such as 2026-11-21") from None
+        day = None
+    # Python reads other forms as well, such as 20261121.
+    if day is None or day.isoformat() != text:
+        raise ConfigurationError(f"{text!r} is no day such as 2026-11-21")
+    return day
 
 
 def _dimension(name: str) -> Dimension:
