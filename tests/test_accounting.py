@@ -6,9 +6,10 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import httpx
 import httpx2
 import pytest
-from tests.conftest import Child
+from tests.conftest import Child, UpstreamBody, openai_event
 from tests.live import ANTHROPIC, CHAT, OPENAI, PATHS, Live, body_for, live, until
 
 pytestmark = pytest.mark.integration
@@ -235,3 +236,43 @@ async def _load(service: Child) -> int:
         await asyncio.gather(*(ask(client, *road) for road in roads * 2))
     service.process.wait(10)
     return answered
+
+
+async def test_a_fault_behind_the_finish_reason_is_told(
+    build, upstream, client, tmp_path
+):
+    async def events() -> AsyncIterator[bytes]:
+        yield openai_event(delta={"content": "Hi"})
+        yield openai_event(delta={}, finish_reason="stop")
+        raise httpx.ReadError("cut")
+
+    upstream.openai.side_effect = lambda _: httpx.Response(
+        200,
+        headers={"content-type": "text/event-stream"},
+        stream=UpstreamBody(upstream, events()),
+    )
+    app = build(database_url=f"sqlite:///{tmp_path}/ledger.db", spool_dir=tmp_path)
+    await app.state.books.open(upgrades=True)
+    body = {"provider": "openai", "model": "m", "prompt": PROMPT, "stream": True}
+    answer = await client(app).post(CHAT, json=body)
+    await app.state.books.aclose()
+    assert "Hi" in answer.text
+    assert "event: error" in answer.text
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        assert connection.execute("SELECT status FROM ledger").fetchall() == [
+            ("broken",)
+        ]
+
+
+async def test_a_database_that_is_away_at_the_start_stops_nothing(
+    build, client, logs, tmp_path
+):
+    nobody = "postgresql://user:secret@127.0.0.1:1/name"
+    app = build(database_url=nobody, spool_dir=tmp_path / "spool")
+    await app.state.books.open(upgrades=True)
+    assert (await client(app).chat()).status_code == 200
+    await app.state.books.aclose()
+    (spooled,) = (tmp_path / "spool").iterdir()
+    assert b'"answered"' in spooled.read_bytes()
+    [line] = logs("database_unavailable")
+    assert "secret" not in str(line)
