@@ -97,7 +97,9 @@ class Exchanges:
         """
         if self.accounts is not None:
             self.accounts.check()
-            call = replace(call, route=self.accounts.priced(call.route))
+            priced = self.accounts.priced(call.route)
+            if priced is not call.route:
+                call = replace(call, route=priced)
         started = time.perf_counter()
         await self.places.take(call.route.deadline_seconds)
         return Exchange(self, call, started)
