@@ -22,6 +22,7 @@ from llm_proxy.api.response import json_response
 from llm_proxy.books import Books
 from llm_proxy.errors import InvalidInputError, NotFoundError
 from llm_proxy.ledger.csv_text import csv_text
+from llm_proxy.ledger.days import read_day
 from llm_proxy.ledger.usage import (
     DIMENSIONS,
     Dimension,
@@ -47,12 +48,9 @@ def _once(values: list[str]) -> str:
 
 def _day(text: str) -> str:
     try:
-        written = date.fromisoformat(text).isoformat()
+        read_day(text)
     except ValueError:
-        written = ""
-    # Python reads other forms as well, such as 2026-W47-6.
-    if written != text:
-        raise ValueError("must be a day such as 2026-11-21")
+        raise ValueError("must be a day such as 2026-11-21") from None
     return text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,15 +16,15 @@ from rich.text import Text
 from llm_proxy.commands.database import opened
 from llm_proxy.errors import InvalidInputError
 from llm_proxy.ledger.csv_text import Cell, csv_text
+from llm_proxy.ledger.days import read_day
 from llm_proxy.ledger.drift import drift
 from llm_proxy.ledger.invoice import InvoiceError, read_invoice
-from llm_proxy.ledger.usage import Dimension, UsageQuery, columns, usage
+from llm_proxy.ledger.usage import DIMENSIONS, Dimension, UsageQuery, columns, usage
 from llm_proxy.settings import ConfigurationError
 
 commands = typer.Typer(
     help="What was used, and what it cost.", invoke_without_command=True
 )
-_DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 _WIDEST = 10_000
 AsCSV = Annotated[bool, typer.Option("--csv", help="For spreadsheets.")]
 
@@ -32,7 +32,7 @@ AsCSV = Annotated[bool, typer.Option("--csv", help="For spreadsheets.")]
 @commands.callback()
 def usage_command(
     context: typer.Context,
-    by: Annotated[str, typer.Option(help=f"Of {', '.join(_DIMENSIONS)}.")] = "model",
+    by: Annotated[str, typer.Option(help=f"Of {', '.join(DIMENSIONS)}.")] = "model",
     first: Annotated[str, typer.Option("--from", help="Default: this month.")] = "",
     last: Annotated[str, typer.Option("--to", help="Default: today.")] = "",
     as_csv: AsCSV = False,
@@ -129,17 +129,13 @@ def _shown(cell: Cell) -> str:
 
 def _day(text: str) -> date:
     try:
-        day = date.fromisoformat(text)
+        return read_day(text)
     except ValueError:
-        day = None
-    # Python reads other forms as well, such as 20261121.
-    if day is None or day.isoformat() != text:
-        raise ConfigurationError(f"{text!r} is no day such as 2026-11-21")
-    return day
+        raise ConfigurationError(f"{text!r} is no day such as 2026-11-21") from None
 
 
 def _dimension(name: str) -> Dimension:
-    for known in _DIMENSIONS:
+    for known in DIMENSIONS:
         if name == known:
             return known
-    raise ConfigurationError(f"--by {name}: one of {', '.join(_DIMENSIONS)}")
+    raise ConfigurationError(f"--by {name}: one of {', '.join(DIMENSIONS)}")

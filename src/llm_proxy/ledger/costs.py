@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
 from llm_proxy.config import PriceConfig, ProviderConfig, ProxyConfig
-from llm_proxy.ledger.entry import Cost, CostSource
+from llm_proxy.ledger.entry import NANO_DOLLAR, Cost, CostSource
 from llm_proxy.pricing import FREE, PriceCatalogue, Rates, Tariff
 from llm_proxy.types import Usage
 
@@ -16,7 +16,6 @@ _OWN = frozenset({"local", "sandbox"})
 # APIs that nobody else speaks: whatever a provider is called, these vendors sell there.
 _VENDOR_APIS = frozenset({"azure", "bedrock", "gemini"})
 _MAX_KEPT = 4096
-_NANO_DOLLAR = Decimal("1e-9")
 # What a whole number of the database holds, in dollars.
 _MAX_DOLLARS = Decimal(2**63 - 1).scaleb(-9)
 
@@ -160,5 +159,5 @@ def _rates(price: PriceConfig) -> Rates:
 
 
 def _nanos(dollars: Decimal) -> int:
-    rounded = min(dollars, _MAX_DOLLARS).quantize(_NANO_DOLLAR, ROUND_HALF_EVEN)
+    rounded = min(dollars, _MAX_DOLLARS).quantize(NANO_DOLLAR, ROUND_HALF_EVEN)
     return int(rounded.scaleb(9))

@@ -12,6 +12,25 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _MS_PER_DAY = 86_400_000
 
 
+def read_day(text: str) -> date:
+    """Read a day as it is written in reports.
+
+    Args:
+        text: Such as ``2026-11-21``.
+
+    Returns:
+        The day.
+
+    Raises:
+        ValueError: It is something else; Python reads other forms as well, such as
+            ``2026-W47-6``.
+    """
+    day = date.fromisoformat(text)
+    if day.isoformat() != text:
+        raise ValueError(text)
+    return day
+
+
 def number_of(day: date) -> int:
     """Count the days from 1970 to a day.
 

@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from llm_proxy.ledger.days import day_number, day_of, within
+from llm_proxy.ledger.entry import NANO_DOLLAR
 from llm_proxy.ledger.invoice import InvoiceLine
-from llm_proxy.ledger.usage import NANO
 
 if TYPE_CHECKING:
     from llm_proxy.storage.database import Database
@@ -91,7 +91,12 @@ async def drift(
         spelling.setdefault(known, names[0])
         ours[day, known] += cost
     return [
-        DriftRow(day, spelling[name], ours[day, name], theirs[day, name].quantize(NANO))
+        DriftRow(
+            day,
+            spelling[name],
+            ours[day, name],
+            theirs[day, name].quantize(NANO_DOLLAR),
+        )
         for day, name in sorted(ours.keys() | theirs.keys())
         if ours[day, name] or theirs[day, name]
     ]
@@ -121,7 +126,7 @@ async def _costs(
     async with database.read() as connection:
         found = (await connection.execute(statement)).all()
     return [
-        (day_of(day), answered, asked, int(nanos) * NANO)
+        (day_of(day), answered, asked, int(nanos) * NANO_DOLLAR)
         for day, answered, asked, nanos in found
     ]
 

@@ -1,9 +1,13 @@
 """One attempt, as it stands in the ledger."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from llm_proxy.types import Usage
+
+# What costs are counted in, in US dollars.
+NANO_DOLLAR = Decimal("1e-9")
 
 Status = Literal["answered", "failed", "broken", "abandoned"]
 CostSource = Literal["provider", "configured", "catalogue", "unknown", "none"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from llm_proxy.errors import InvalidInputError
 from llm_proxy.ledger.days import day_number, day_of, number_of, within
+from llm_proxy.ledger.entry import NANO_DOLLAR
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Select
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 Dimension = Literal["key", "model", "provider", "project", "feature", "day"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 MOST_ROWS = 10_000
-NANO = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +174,4 @@ def _read(row: Row[Any], by: tuple[Dimension, ...]) -> UsageRow:
     sums: dict[str, Any] = {
         name: int(value or 0) for name, value in zip(_SUMS, row[size:], strict=True)
     }
-    return UsageRow(group, **sums | {"cost": sums["cost"] * NANO})
+    return UsageRow(group, **sums | {"cost": sums["cost"] * NANO_DOLLAR})

@@ -28,7 +28,7 @@ from llm_proxy.providers.readers import (
 )
 from llm_proxy.providers.travelling import Headers
 from llm_proxy.providers.upstream import Upstream
-from llm_proxy.types import ChatRequest, ChatResponse, Chunk
+from llm_proxy.types import FILTERED, ChatRequest, ChatResponse, Chunk
 from llm_proxy.wire import Dialect, Encoded, Inquiry, Passage, RelayDialect, scatter
 
 _EVENT_STREAM = "text/event-stream"
@@ -240,7 +240,7 @@ class HTTPProvider(LLMProvider):
         return WholeAnswer(lambda body: scatter(dialect.decode_response(body)), most)
 
     def _empty(self, finish_reason: str) -> LLMBadResponseError:
-        if finish_reason in ("content_filter", "refusal"):
+        if finish_reason in FILTERED:
             return LLMContentFilteredError(provider=self._connection.name)
         return self._upstream.bad_response(f"no text, finish_reason={finish_reason}")
 

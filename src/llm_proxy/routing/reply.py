@@ -14,6 +14,7 @@ from llm_proxy.routing.health import Attempt
 from llm_proxy.routing.plan import Plan
 from llm_proxy.routing.route import Route, Target
 from llm_proxy.routing.step import Step
+from llm_proxy.types import FILTERED
 
 T = TypeVar("T")
 
@@ -72,8 +73,7 @@ def is_filtered(said: object) -> bool:
     Returns:
         Whether it says so as its reason to end.
     """
-    reason = getattr(said, "finish_reason", None)
-    return reason in ("content_filter", "refusal")
+    return getattr(said, "finish_reason", None) in FILTERED
 
 
 async def begin(

@@ -1,6 +1,7 @@
 """The frozen values that travel between the layers."""
 
 from llm_proxy.types.answer import (
+    FILTERED,
     ChatResponse,
     Chunk,
     FinishReason,
@@ -37,6 +38,7 @@ from llm_proxy.types.timeouts import (
 )
 
 __all__ = [
+    "FILTERED",
     "NO_TIMEOUTS",
     "CacheTTL",
     "ChatRequest",

@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 from llm_proxy.types.parts import Part, join_text
 
 FinishReason = Literal["stop", "length", "content_filter", "refusal", "tool_calls"]
+# How an answer ends that a provider's filter has cut short, or the model refused.
+FILTERED: frozenset[str | None] = frozenset(("content_filter", "refusal"))
 UsageSource = Literal["provider", "none"]
 
 
