@@ -164,7 +164,8 @@ def upstream() -> Upstream:
 def settings(monkeypatch, tmp_path) -> Callable[..., Settings]:
     """Makes settings that owe nothing to the machine; one attempt, so that none waits.
 
-    The working directory is the test's own: an ``llm-proxy.yaml`` there is used.
+    Nothing is booked and nothing is cached, so that every call reaches its upstream and
+    no test has to wait for a database; tests of that say so. The working directory is the test's own: an ``llm-proxy.yaml`` there is used.
     """
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -177,6 +178,8 @@ def settings(monkeypatch, tmp_path) -> Callable[..., Settings]:
             "openai_api_key": OPENAI_KEY,
             "anthropic_api_key": ANTHROPIC_KEY,
             "retry_attempts": 1,
+            "database_url": "off",
+            "cache_policy": "off",
         }
         return Settings(**values | overrides)
 

@@ -20,7 +20,7 @@ from llm_proxy.errors import (
     OverloadedError,
     PromptInjectionError,
 )
-from llm_proxy.exchange import Call
+from llm_proxy.call import Call
 from llm_proxy.gateway import Gateway, TaskAnswer
 from llm_proxy.routing import Trace
 from llm_proxy.tasks import Task

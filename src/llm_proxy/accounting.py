@@ -5,6 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass
 
+from llm_proxy.call import Call
 from llm_proxy.errors import (
     APIError,
     LLMConnectionError,
@@ -12,8 +13,8 @@ from llm_proxy.errors import (
     UnsupportedModelError,
 )
 from llm_proxy.ledger import Cost, Costs, Entry, Ledger, Status
-from llm_proxy.routing import Route, Target, Trace, Tried
-from llm_proxy.types import Principal, Usage
+from llm_proxy.routing import Route, Target, Tried
+from llm_proxy.types import Usage
 
 # Of these no upstream has heard.
 _UNHEARD = frozenset((LLMConnectionError.code,))
@@ -24,9 +25,7 @@ class Outcome:
     """What is known of a call once it is over.
 
     Attributes:
-        principal: Who has asked.
-        feature: Which part of the product was used.
-        trace: Who was asked.
+        call: What was asked, and by whom.
         target: Who has given the answer, or the last piece of it.
         model: The model that the upstream says has answered.
         usage: Tokens of that answer, as far as they are known.
@@ -34,9 +33,7 @@ class Outcome:
         error: Why there is no whole answer; None if there is one.
     """
 
-    principal: Principal
-    feature: str
-    trace: Trace
+    call: Call
     target: Target
     model: str | None
     usage: Usage
@@ -44,19 +41,37 @@ class Outcome:
     error: BaseException | None
 
 
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What a call that is over has used.
+
+    Attributes:
+        tokens: Input and output together.
+        nanos: What it has cost, in billionths of a US dollar.
+        done: Done once that is durable; None if nothing has to be written.
+    """
+
+    tokens: int = 0
+    nanos: int = 0
+    done: asyncio.Future[None] | None = None
+
+
 class Accounts:
     """Books calls.
 
     Args:
-        ledger: Keeps the rows.
+        ledger: Keeps the rows; None where none are kept.
         costs: Knows the prices.
         project: The name under which calls are accounted for.
         refuses_unpriced: Whether no call is made whose price nobody knows.
+
+    Attributes:
+        project: As given.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Ledger | None,
         costs: Costs,
         project: str,
         *,
@@ -65,7 +80,12 @@ class Accounts:
         self._refuses_unpriced = refuses_unpriced
         self._ledger = ledger
         self._costs = costs
-        self._project = project
+        self.project = project
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether an answer has to wait for its rows."""
+        return self._ledger is not None
 
     def check(self) -> None:
         """Refuse a call whose cost could not be written down.
@@ -73,7 +93,7 @@ class Accounts:
         Raises:
             StorageUnavailableError: Neither the database nor the spool takes rows.
         """
-        if self._ledger.is_full:
+        if self._ledger is not None and self._ledger.is_full:
             raise StorageUnavailableError(log_detail="the ledger is full")
 
     def priced(self, route: Route) -> Route:
@@ -95,42 +115,50 @@ class Accounts:
             raise UnsupportedModelError("The price of this model is not known")
         return priced
 
-    def book(self, outcome: Outcome) -> "asyncio.Future[None] | None":
+    def book(self, outcome: Outcome) -> Booked:
         """Write down a call that is over, attempt by attempt.
 
         Args:
             outcome: What has become of it.
 
         Returns:
-            Done once it is durable; None if no upstream has heard of the call.
+            What it has used; nothing if no upstream has heard of it.
         """
-        reached = [each for each in outcome.trace.tried if _has_reached(each)]
+        reached = [each for each in outcome.call.trace.tried if _has_reached(each)]
         # Who has answered in the end, if anybody, was asked last of all there.
         last = next(
             (each for each in reversed(reached) if each.target == outcome.target), None
         )
-        booked = None
+        tokens = nanos = 0
+        done = None
         for number, tried in enumerate(reached, start=1):
-            # Rows become durable in their order, so the last one stands for all.
-            booked = self._ledger.add(
-                self._entry(outcome, number, tried, is_answer=tried is last)
-            )
-        return booked
+            entry = self._entry(outcome, number, tried, is_answer=tried is last)
+            tokens += entry.usage.input_tokens + entry.usage.output_tokens
+            nanos += entry.cost.nanos
+            if self._ledger is not None:
+                # Rows become durable in their order, so the last one stands for all.
+                done = self._ledger.add(entry)
+        return Booked(tokens, nanos, done)
 
     def _entry(
         self, outcome: Outcome, number: int, tried: Tried, *, is_answer: bool
     ) -> Entry:
         usage = outcome.usage if is_answer else Usage()
         status = _status(outcome, tried) if is_answer else _failure(tried)
+        call, principal = outcome.call, outcome.call.principal
         return Entry(
             id=secrets.token_hex(16),
             at_ms=time.time_ns() // 1_000_000,
-            request_id=outcome.trace.id,
+            request_id=call.trace.id,
             attempt=number,
-            principal=outcome.principal.name,
-            project=self._project,
-            feature=outcome.feature,
-            asked_model=outcome.trace.model,
+            principal=principal.name,
+            project=call.project or self.project,
+            organisation=principal.organisation,
+            team=principal.team,
+            owner=principal.user,
+            user_id=call.user_id,
+            feature=call.feature,
+            asked_model=call.trace.model,
             provider=tried.target.provider,
             model=tried.target.model,
             answered_model=outcome.model if is_answer else None,
@@ -140,6 +168,7 @@ class Accounts:
             code=tried.code,
             seconds=tried.seconds,
             first_token_seconds=outcome.first_seconds if is_answer else None,
+            cache=call.cache,
         )
 
     def _cost(

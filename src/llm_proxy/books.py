@@ -1,62 +1,133 @@
-"""The database and the ledger in it: opened with the service, and closed after it."""
+"""The database and what lives in it: opened with the service, and closed after it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import secrets
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from llm_proxy.errors import StorageUnavailableError
-from llm_proxy.ledger import Ledger, Spool
+from llm_proxy.idempotency import DatabaseStore
+from llm_proxy.ledger import Ledger, Reservations, Spool
+from llm_proxy.security import KeyRing, KeyStore, find_pepper
+from llm_proxy.settings import ConfigurationError
 from llm_proxy.telemetry import get_logger
+from llm_proxy.variables import HOSTED
 
 if TYPE_CHECKING:
+    from llm_proxy.settings import Settings
     from llm_proxy.storage import Database
+    from llm_proxy.storage.process_lock import ProcessLock
 
 _log = get_logger(__name__)
+_NOT_SHARED = (
+    "their limits need a shared store: set REDIS_URL, or SHARED_LIMITS=process if each "
+    "process may keep limits and budgets of its own"
+)
 
 
 class Books:
     """What has to be opened before the first call, and closed after the last one.
 
     Args:
-        url: The database, as `Database` takes it.
-        spool_dir: A folder for what it does not take.
+        settings: Say where the database is, and who else uses it.
 
     Attributes:
-        database: Has the rows.
-        ledger: Writes them.
+        database: The database.
+        ledger: Writes rows.
+        reservations: Remember the money of calls under way.
+        answers: Keep answers to requests with an ``Idempotency-Key``.
+        keys: Knows the virtual keys; None where their pepper is missing.
+        ring: Has those that are in use.
 
     Raises:
-        ConfigurationError: The address is none.
+        ConfigurationError: The address is none, or the pepper is no good.
     """
 
-    def __init__(self, url: str, spool_dir: Path) -> None:
+    def __init__(self, settings: Settings) -> None:
         # It brings SQLAlchemy, which takes long to import and is not always needed.
         from llm_proxy.storage import Database
 
-        self.database: Database = Database(url)
-        self.ledger = Ledger(self.database, Spool(spool_dir))
+        self._settings = settings
+        self._opened = AsyncExitStack()
+        self.database: Database = Database(settings.database_url.get_secret_value())
+        self.ledger = Ledger(self.database, Spool(settings.spool_dir))
+        self.reservations = Reservations(self.database, secrets.token_hex(16))
+        self.answers = DatabaseStore(self.database)
+        self.keys: KeyStore | None = None
+        self.ring: KeyRing | None = None
+        if settings.key_pepper is not None or settings.environment not in HOSTED:
+            self.keys = KeyStore(self.database, find_pepper(settings))
+            self.ring = KeyRing(self.keys, grace_seconds=settings.key_grace_seconds)
 
-    async def open(self, *, upgrades: bool) -> None:
+    async def open(self) -> None:
         """Open the database; one that does not answer may do so later.
 
-        Args:
-            upgrades: Whether its tables are made or changed where they have to be.
-
         Raises:
-            ConfigurationError: They have to be, and that is left to a command.
+            ConfigurationError: Its tables have to be made or changed, and that is left
+                to a command; or another process uses it, and nothing is shared.
             StorageUnavailableError: The spool's folder cannot be used.
         """
-        from llm_proxy.storage import check, upgrade
+        async with AsyncExitStack() as opened:
+            opened.push_async_callback(self.database.aclose)
+            try:
+                await self.database.open()
+                await self._prepare_tables()
+            except StorageUnavailableError as error:
+                _log.error("database_unavailable", detail=error.log_detail)
+            alone = self._claim(opened)
+            opened.push_async_callback(self.ledger.aclose)
+            await self.ledger.open()
+            opened.push_async_callback(self.reservations.aclose)
+            await self.reservations.open(alone=alone)
+            if self.ring is not None:
+                opened.push_async_callback(self.ring.aclose)
+                await self.ring.open()
+            self._opened = opened.pop_all()
 
-        try:
-            await self.database.open()
-            await (upgrade if upgrades else check)(self.database)
-        except StorageUnavailableError as error:
-            _log.error("database_unavailable", detail=error.log_detail)
-        await self.ledger.open()
+    async def _prepare_tables(self) -> None:
+        """See that the tables are those of this program, or make them so."""
+        from llm_proxy.storage import check, find_status, upgrade
+
+        is_hosted = self._settings.environment in HOSTED
+        if is_hosted and self.database.is_sqlite:
+            # Nobody else can have plans with a file that this process has made.
+            is_hosted = (await find_status(self.database)).revision is not None
+        await (check if is_hosted else upgrade)(self.database)
+
+    def _claim(self, opened: AsyncExitStack) -> bool:
+        """Find out whether others use the database; refuse what none of them shares."""
+        from llm_proxy.storage.process_lock import ProcessLock
+
+        settings = self._settings
+        is_shared = settings.redis_url is not None
+        may_be_many = is_shared or settings.shared_limits == "process"
+        if not self.database.is_sqlite:
+            if not may_be_many:
+                raise ConfigurationError(
+                    f"DATABASE_URL: many processes may use Postgres, and {_NOT_SHARED}"
+                )
+            return False
+        file = self.database.file
+        if file is None:
+            return True
+        lock = ProcessLock(file.with_name(f"{file.name}-lock"))
+        opened.callback(lock.release)
+        is_alone = _acquire(lock)
+        if not is_alone and not may_be_many:
+            raise ConfigurationError(
+                f"DATABASE_URL: another process uses this database, and {_NOT_SHARED}"
+            )
+        return is_alone and not is_shared
 
     async def aclose(self) -> None:
         """Write what is left, and close the database."""
-        await self.ledger.aclose()
-        await self.database.aclose()
+        await self._opened.aclose()
+
+
+def _acquire(lock: ProcessLock) -> bool:
+    try:
+        return lock.acquire()
+    except OSError:
+        # Where no file can be made there is no database for others either.
+        return True

@@ -3,61 +3,29 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
-from llm_proxy.accounting import Accounts, Outcome
+from llm_proxy.accounting import Accounts, Booked, Outcome
+from llm_proxy.call import Call
+from llm_proxy.delivery import Delivery, F, Facts
+from llm_proxy.demand import Demand
 from llm_proxy.errors import APIError
 from llm_proxy.limits import Places
+from llm_proxy.lingering import Lingering
 from llm_proxy.providers import LLMProvider
+from llm_proxy.quotas import Held, Quotas, standing_headers
 from llm_proxy.recovery import Question
-from llm_proxy.routing import Reply, Route, Target, Trace
+from llm_proxy.routing import Reply, Target
 from llm_proxy.telemetry import Metrics, get_logger
-from llm_proxy.types import FinishReason, Principal, Usage
+from llm_proxy.types import FinishReason, Usage
 
 _log = get_logger(__name__)
 # Less than this is no wait.
 _WAITED_SECONDS = 0.001
 
-F = TypeVar("F", bound="Facts")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a caller asks for, whatever surface it came through.
-
-    Attributes:
-        principal: Who asks.
-        feature: Which part of the product is used, for logs and bills.
-        route: Which deployments may answer.
-        trace: Takes down who was asked.
-    """
-
-    principal: Principal
-    feature: str
-    route: Route
-    trace: Trace
-
-
-class Facts(Protocol):
-    """What an answer, or a piece of one, says about itself."""
-
-    @property
-    def model(self) -> str | None:
-        """The model that the upstream says is answering."""
-        ...
-
-    @property
-    def usage(self) -> Usage | None:
-        """Tokens, where they are reported."""
-        ...
-
-    @property
-    def finish_reason(self) -> FinishReason | None:
-        """Why the answer ended, once it has."""
-        ...
 
 
 class Exchanges:
@@ -65,44 +33,58 @@ class Exchanges:
 
     Args:
         metrics: Observes every exchange.
-        project: The name under which calls are accounted for.
         places: For calls under way.
-        accounts: Book them; None where no ledger is kept.
+        accounts: Book them.
+        quotas: Set aside what they may use; None where nothing is limited.
+        lingering: Keeps what is left of calls whose callers have hung up.
     """
 
     def __init__(
         self,
         metrics: Metrics,
-        project: str,
         places: Places,
-        accounts: Accounts | None = None,
+        accounts: Accounts,
+        quotas: Quotas | None = None,
+        lingering: Lingering | None = None,
     ) -> None:
         self.metrics = metrics
-        self.project = project
+        self.lingering = lingering or Lingering()
         self.places = places
         self.accounts = accounts
+        self._quotas = quotas
 
-    async def open(self, call: Call) -> "Exchange":
-        """Reserve a place for a call.
+    async def open(self, call: Call, demand: Demand) -> "Exchange":
+        """Reserve a place for a call, and what it may use.
 
         Args:
             call: What is asked.
+            demand: How much that may be.
 
         Returns:
             The exchange, to be entered at once.
 
         Raises:
             OverloadedError: All places are taken.
+            RateLimitExceeded: The caller has used up a limit.
+            BudgetExceededError: The caller has not enough money left.
             StorageUnavailableError: It could not be accounted for.
         """
-        if self.accounts is not None:
-            self.accounts.check()
-            priced = self.accounts.priced(call.route)
-            if priced is not call.route:
-                call = replace(call, route=priced)
+        self.accounts.check()
+        priced = self.accounts.priced(call.route)
+        if priced is not call.route:
+            call = replace(call, route=priced)
         started = time.perf_counter()
         await self.places.take(call.route.deadline_seconds)
-        return Exchange(self, call, started)
+        if self._quotas is None:
+            return Exchange(self, call, started, demand)
+        try:
+            held = await self._quotas.reserve(call, demand)
+        except BaseException:
+            self.places.give_back()
+            raise
+        if held is not None:
+            call.trace.headers += standing_headers(held.reservation)
+        return Exchange(self, call, started, demand, held)
 
 
 class Exchange:
@@ -115,6 +97,8 @@ class Exchange:
         exchanges: Who opened it.
         call: What is asked.
         started: When it was asked, before there was a place for it.
+        demand: How much may be used.
+        held: What is set aside for it.
 
     Attributes:
         route: Where the call may go in what is left of its time.
@@ -124,7 +108,14 @@ class Exchange:
         finish_reason: Why the answer ended, once it has.
     """
 
-    def __init__(self, exchanges: Exchanges, call: Call, started: float) -> None:
+    def __init__(
+        self,
+        exchanges: Exchanges,
+        call: Call,
+        started: float,
+        demand: Demand,
+        held: Held | None = None,
+    ) -> None:
         self._started = started
         waited = self.seconds
         # Who did not wait keeps the very route.
@@ -139,7 +130,9 @@ class Exchange:
         self._call = call
         self._first_text: float | None = None
         self._settled = False
-        self._booked: asyncio.Future[None] | None = None
+        self._delivery = Delivery(demand)
+        self._held = held
+        self._booked = Booked()
         exchanges.metrics.call_started()
 
     def __enter__(self) -> Self:
@@ -153,6 +146,11 @@ class Exchange:
     ) -> None:
         if error is not None:
             self.settle(error)
+
+    @property
+    def nanos(self) -> int:
+        """What it has cost, in billionths of a US dollar, once it is settled."""
+        return self._booked.nanos
 
     @property
     def seconds(self) -> float:
@@ -176,9 +174,16 @@ class Exchange:
         return Question(self.route, ask, has_content, self._call.trace)
 
     @property
+    def lingering(self) -> Lingering | None:
+        """Who reads the answer on if its caller hangs up; None for nobody."""
+        lingering = self._exchanges.lingering
+        wanted = not self._settled and lingering.wants(self.target.provider)
+        return lingering if wanted else None
+
+    @property
     def is_booked(self) -> bool:
         """Whether an answer has to wait for its row in the ledger."""
-        return self._exchanges.accounts is not None
+        return self._exchanges.accounts.keeps_rows
 
     async def answered(self, reply: Reply[F]) -> F:
         """Settle with a complete answer.
@@ -193,6 +198,7 @@ class Exchange:
             StorageUnavailableError: It cannot be written there.
         """
         answer = reply.answer
+        self._delivery.add((answer,))
         self.target = reply.target
         self.model = answer.model
         self.usage = answer.usage or self.usage
@@ -207,9 +213,9 @@ class Exchange:
         Raises:
             StorageUnavailableError: It cannot be written there.
         """
-        if self._booked is not None:
+        if self._booked.done is not None:
             # Whoever stops waiting must not take the row with him.
-            await asyncio.shield(self._booked)
+            await asyncio.shield(self._booked.done)
 
     def note(self, batch: Sequence[Facts]) -> None:
         """Take down what pieces say besides their content.
@@ -217,6 +223,7 @@ class Exchange:
         Args:
             batch: The pieces.
         """
+        self._delivery.add(batch)
         for chunk in batch:
             if chunk.usage is not None:
                 self.usage = chunk.usage
@@ -236,8 +243,10 @@ class Exchange:
         if self._settled:
             return
         self._settled = True
-        exchanges, target, usage = self._exchanges, self.target, self.usage
+        exchanges, target = self._exchanges, self.target
         exchanges.places.give_back()
+        self._count(error)
+        usage = self.usage
         seconds = self.seconds
         for tried in self._call.trace.tried:
             exchanges.metrics.observe_attempt(tried.target.provider, tried.outcome)
@@ -249,7 +258,7 @@ class Exchange:
             usage=usage,
         )
         facts = {
-            "project": exchanges.project,
+            "project": self._call.project or exchanges.accounts.project,
             "feature": self._call.feature,
             "userId": self._call.principal.name,
             "provider": target.provider,
@@ -274,18 +283,23 @@ class Exchange:
             detail = error.log_detail if isinstance(error, APIError) else ""
             _log.warning("llm_call", success=False, code=code, detail=detail, **facts)
 
+    def _count(self, error: BaseException | None) -> None:
+        """Count what has been used, if the upstream does not say it."""
+        has_begun = self._first_text is not None
+        is_unheard = isinstance(error, APIError) and not has_begun
+        if self.usage.source == "none" and self._call.trace.attempts and not is_unheard:
+            self.usage = self._delivery.count(self.target.model, is_whole=error is None)
+
     def _book(self, error: BaseException | None) -> None:
-        accounts, call = self._exchanges.accounts, self._call
-        if accounts is not None:
-            self._booked = accounts.book(
-                Outcome(
-                    principal=call.principal,
-                    feature=call.feature,
-                    trace=call.trace,
-                    target=self.target,
-                    model=self.model,
-                    usage=self.usage,
-                    first_seconds=self._first_text,
-                    error=error,
-                )
+        self._booked = self._exchanges.accounts.book(
+            Outcome(
+                call=self._call,
+                target=self.target,
+                model=self.model,
+                usage=self.usage,
+                first_seconds=self._first_text,
+                error=error,
             )
+        )
+        if self._held is not None:
+            self._held.settle(self._booked)

@@ -1,14 +1,20 @@
 """The road of a call: admit, answer, settle. The only file that knows all the steps."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import attrgetter
 
+from llm_proxy.answers import Answer, StreamedAnswer, TaskAnswer
+from llm_proxy.cache import UNREAD, Cache, Lookup
+from llm_proxy.caching import Caching, ReplayedAnswer, after_look, replayed
+from llm_proxy.call import Call
 from llm_proxy.continuation import show_chat, show_relay
-from llm_proxy.errors import LLMBadResponseError, PromptInjectionError
-from llm_proxy.exchange import Call, Exchange, Exchanges, F
-from llm_proxy.guardrails import Guardrails, Verdict
+from llm_proxy.delivery import F
+from llm_proxy.demand import Demand, demand_of_chat, demand_of_inquiry
+from llm_proxy.errors import LLMBadResponseError
+from llm_proxy.exchange import Exchange, Exchanges
+from llm_proxy.guardrails import Verdict
+from llm_proxy.inspection import Inspection
 from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.providers import Errand
 from llm_proxy.recovery import Shown, show
@@ -16,42 +22,18 @@ from llm_proxy.routing import Catalog, Reply, Router, Trace
 from llm_proxy.tasks import (
     RenderedTask,
     Task,
-    TaskResult,
     Templates,
     UnusableAnswerError,
     read_answer,
 )
 from llm_proxy.telemetry import get_logger
 from llm_proxy.types import ChatRequest, Chunk, Principal, ResponseFormat, said
-from llm_proxy.wire import Inquiry, Passage, latest_texts
+from llm_proxy.wire import Inquiry, Passage
+from llm_proxy.wire.replay import replay, replay_events
 
 _log = get_logger(__name__)
 _TASK_ATTEMPTS = 2
 _has_content = attrgetter("has_content")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete answer.
-
-    Attributes:
-        text: What the model says.
-        exchange: The account of the call: who answered, with which usage.
-        verdict: What the guardrails said of the question.
-    """
-
-    text: str
-    exchange: Exchange
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class TaskAnswer:
-    """The processed answer to a task, and the answer behind it."""
-
-    result: TaskResult
-    answer: Answer
-    template_version: str
 
 
 class Gateway:
@@ -60,8 +42,9 @@ class Gateway:
     Args:
         router: Finds a deployment that answers.
         catalog: Knows the route of calls that name no model.
-        guards: Look at what callers send.
+        inspection: Looks at what callers send.
         templates: Turn tasks into prompts.
+        cache: Has answers to earlier calls; None where nothing is cached.
         exchanges: Account for the calls.
         stream_seconds: The most that a streamed answer may take.
     """
@@ -71,15 +54,17 @@ class Gateway:
         *,
         router: Router,
         catalog: Catalog,
-        guards: Guardrails,
+        inspection: Inspection,
         templates: Templates,
+        cache: Cache | None,
         exchanges: Exchanges,
         stream_seconds: float,
     ) -> None:
         self._router = router
         self._catalog = catalog
-        self._guards = guards
+        self._inspection = inspection
         self._templates = templates
+        self._caching = Caching(cache)
         self._exchanges = exchanges
         self._stream_seconds = stream_seconds
 
@@ -96,10 +81,10 @@ class Gateway:
         Raises:
             APIError: The guardrails refused, the service is full, or nobody answered.
         """
-        verdict = self._inspect(call.feature, request.texts)
+        verdict = self._inspection.inspect(call.feature, request.texts)
         return await self._answer(call, request.with_texts(verdict.texts), verdict)
 
-    async def stream(self, call: Call, request: ChatRequest) -> LiveAnswer[Chunk]:
+    async def stream(self, call: Call, request: ChatRequest) -> StreamedAnswer[Chunk]:
         """Answer a call while the answer grows.
 
         Args:
@@ -113,14 +98,20 @@ class Gateway:
         Raises:
             APIError: As `chat`. What goes wrong later is raised by the iteration.
         """
-        verdict = self._inspect(call.feature, request.texts)
+        verdict = self._inspection.inspect(call.feature, request.texts)
         request = request.with_texts(verdict.texts)
-        with await self._exchanges.open(call) as exchange:
-            question = exchange.question(
-                lambda provider: provider.stream(request), _has_text
-            )
-            shown = await show_chat(self._router, question, request)
-            return self._live(shown, exchange, verdict, call)
+        looking = self._caching.look_up(call, request, verdict, stream=True)
+        with await looking as lookup:
+            if (entry := lookup.entry) is not None:
+                account = replayed(call, lookup, entry)
+                return ReplayedAnswer(entry.chunks, account, verdict)
+            call = after_look(call, lookup)
+            with await self._exchanges.open(call, demand_of_chat(request)) as exchange:
+                question = exchange.question(
+                    lambda provider: provider.stream(request), _has_text
+                )
+                shown = await show_chat(self._router, question, request)
+                return self._live(shown, exchange, verdict, lookup)
 
     async def relay(self, call: Call, inquiry: Inquiry) -> Reply[Passage]:
         """Answer a program in its own dialect.
@@ -135,15 +126,25 @@ class Gateway:
         Raises:
             APIError: As `chat`, but guardrails only flag.
         """
-        self._watch(call.feature, inquiry)
-        with await self._exchanges.open(call) as exchange:
-            reply = await self._router.ask(
-                exchange.route, lambda provider: provider.relay(inquiry), call.trace
-            )
-            await exchange.answered(reply)
-            return reply
+        verdict = self._inspection.watch(call.feature, inquiry)
+        with await self._caching.look_up(call, inquiry, verdict) as lookup:
+            if (entry := lookup.entry) is not None:
+                account = replayed(call, lookup, entry)
+                body = replay(inquiry.surface.name, entry.body, inquiry.asked)
+                return Reply(account.target, Passage(body, has_content=True))
+            call = after_look(call, lookup)
+            demand = demand_of_inquiry(inquiry)
+            with await self._exchanges.open(call, demand) as exchange:
+                reply = await self._router.ask(
+                    exchange.route, lambda provider: provider.relay(inquiry), call.trace
+                )
+                passage = await exchange.answered(reply)
+                await lookup.keep(exchange, passage.data, passage.headers)
+                return reply
 
-    async def relay_stream(self, call: Call, inquiry: Inquiry) -> LiveAnswer[Passage]:
+    async def relay_stream(
+        self, call: Call, inquiry: Inquiry
+    ) -> StreamedAnswer[Passage]:
         """Answer a program in its own dialect while the answer grows.
 
         Args:
@@ -156,20 +157,32 @@ class Gateway:
         Raises:
             APIError: As `relay`.
         """
-        verdict = self._watch(call.feature, inquiry)
-        with await self._exchanges.open(call) as exchange:
-            question = exchange.question(
-                lambda provider: provider.relay_stream(inquiry), _has_content
-            )
-            shown = await show_relay(self._router, question, inquiry)
-            return self._live(shown, exchange, verdict, call)
+        verdict = self._inspection.watch(call.feature, inquiry)
+        looking = self._caching.look_up(call, inquiry, verdict, stream=True)
+        with await looking as lookup:
+            if (entry := lookup.entry) is not None:
+                account = replayed(call, lookup, entry)
+                events = replay_events(inquiry.surface.name, entry.body, inquiry.asked)
+                passage = Passage(events, has_content=True)
+                return ReplayedAnswer((passage,), account, verdict)
+            call = after_look(call, lookup)
+            demand = demand_of_inquiry(inquiry)
+            with await self._exchanges.open(call, demand) as exchange:
+                question = exchange.question(
+                    lambda provider: provider.relay_stream(inquiry), _has_content
+                )
+                shown = await show_relay(self._router, question, inquiry)
+                return self._live(shown, exchange, verdict, lookup)
 
-    async def forward(self, call: Call, errand: Errand) -> LiveAnswer[Passage]:
+    async def forward(
+        self, call: Call, errand: Errand, demand: Demand
+    ) -> LiveAnswer[Passage]:
         """Let an upstream's other endpoint answer a program.
 
         Args:
             call: Who asks whom.
             errand: What is asked.
+            demand: How much may be used for it.
 
         Returns:
             As `stream`.
@@ -177,12 +190,12 @@ class Gateway:
         Raises:
             APIError: The service is full, or nobody answered.
         """
-        with await self._exchanges.open(call) as exchange:
+        with await self._exchanges.open(call, demand) as exchange:
             question = exchange.question(
                 lambda provider: provider.forward(errand), _has_content
             )
             shown = await show(self._router, question)
-            return self._live(shown, exchange, Verdict("allow", ()), call)
+            return self._live(shown, exchange, Verdict("allow", ()))
 
     async def process(self, task: Task, call: Call) -> TaskAnswer:
         """Do a task: make its prompt, ask a model, read the result.
@@ -198,13 +211,16 @@ class Gateway:
             LLMBadResponseError: The second answer was no use either.
             APIError: As `chat`.
         """
-        verdict = self._inspect(call.feature, (task.prompt,))
+        verdict = self._inspection.inspect(call.feature, (task.prompt,))
         rendered = self._templates.render(replace(task, prompt=verdict.texts[0]))
         request = _task_request(rendered)
         started = time.perf_counter()
         for _ in range(_TASK_ATTEMPTS):
             route = call.route.after(time.perf_counter() - started)
-            answer = await self._answer(replace(call, route=route), request, verdict)
+            call = replace(call, route=route)
+            answer = await self._answer(call, request, verdict)
+            # An answer that was no use once is no use from the cache.
+            call = replace(call, cache_control=UNREAD)
             try:
                 result = read_answer(task, answer.text)
             except UnusableAnswerError as error:
@@ -243,47 +259,30 @@ class Gateway:
     async def _answer(
         self, call: Call, request: ChatRequest, verdict: Verdict
     ) -> Answer:
-        with await self._exchanges.open(call) as exchange:
-            reply = await self._router.ask(
-                exchange.route, lambda provider: provider.complete(request), call.trace
-            )
-            answer = await exchange.answered(reply)
-            return Answer(answer.text, exchange, verdict)
+        with await self._caching.look_up(call, request, verdict) as lookup:
+            if (entry := lookup.entry) is not None:
+                return Answer(entry.text, replayed(call, lookup, entry), verdict)
+            call = after_look(call, lookup)
+            with await self._exchanges.open(call, demand_of_chat(request)) as exchange:
+                reply = await self._router.ask(
+                    exchange.route,
+                    lambda provider: provider.complete(request),
+                    call.trace,
+                )
+                answer = await exchange.answered(reply)
+                await lookup.keep(exchange, answer.text.encode())
+                return Answer(answer.text, exchange, verdict)
 
     def _live(
-        self, shown: Shown[F], exchange: Exchange, verdict: Verdict, call: Call
+        self,
+        shown: Shown[F],
+        exchange: Exchange,
+        verdict: Verdict,
+        lookup: Lookup | None = None,
     ) -> LiveAnswer[F]:
-        seconds = call.route.total_seconds or self._stream_seconds
-        return LiveAnswer(shown, exchange, verdict, seconds)
-
-    def _watch(self, feature: str, inquiry: Inquiry) -> Verdict:
-        texts = latest_texts(inquiry.asked.fields)
-        verdict = self._guards.watch(texts)
-        _warn_of_injection(verdict, feature, texts)
-        return verdict
-
-    def _inspect(self, feature: str, texts: Sequence[str]) -> Verdict:
-        """Let the guardrails look at what a caller sends; log kinds, never text."""
-        length = sum(map(len, texts))
-        _log.debug("Processing prompt (length: %d chars)", length, feature=feature)
-        verdict = self._guards.inspect(texts)
-        if verdict.pii:
-            _log.warning("pii_detected", kinds=verdict.pii, feature=feature)
-        if verdict.action == "redact":
-            self._exchanges.metrics.observe_pii(verdict.pii)
-        _warn_of_injection(verdict, feature, texts)
-        if verdict.action == "block":
-            raise PromptInjectionError(details={"patterns": verdict.injection})
-        return verdict
-
-
-def _warn_of_injection(verdict: Verdict, feature: str, texts: Sequence[str]) -> None:
-    if verdict.injection:
-        facts = {"patterns": verdict.injection, "action": verdict.action}
-        length = sum(map(len, texts))
-        _log.warning(
-            "prompt_injection_detected", length=length, feature=feature, **facts
-        )
+        seconds = exchange.route.total_seconds or self._stream_seconds
+        recording = None if lookup is None else lookup.record()
+        return LiveAnswer(shown, exchange, verdict, seconds, recording)
 
 
 def _has_text(chunk: Chunk) -> bool:

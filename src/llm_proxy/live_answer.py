@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Generic
 
+from llm_proxy.cache import Recording
+from llm_proxy.delivery import F
 from llm_proxy.errors import APIError, StorageUnavailableError
-from llm_proxy.exchange import Exchange, F
+from llm_proxy.exchange import Exchange
 from llm_proxy.guardrails import Verdict
 from llm_proxy.recovery import Shown
 
@@ -22,6 +24,7 @@ class LiveAnswer(Generic[F]):
         exchange: Its account.
         verdict: What the guardrails said of the question.
         seconds: The most that the whole answer may take.
+        recording: Keeps it for others; None if nobody may have it.
 
     Attributes:
         first: What has come already; the iteration begins with it.
@@ -29,7 +32,12 @@ class LiveAnswer(Generic[F]):
     """
 
     def __init__(
-        self, shown: Shown[F], exchange: Exchange, verdict: Verdict, seconds: float
+        self,
+        shown: Shown[F],
+        exchange: Exchange,
+        verdict: Verdict,
+        seconds: float,
+        recording: Recording | None = None,
     ) -> None:
         self.exchange = exchange
         self.verdict = verdict
@@ -39,6 +47,7 @@ class LiveAnswer(Generic[F]):
         self._fault: Exception | None = None
         self._source = shown.source
         self._rest = shown.rest
+        self._recording = recording
         left = max(0.0, seconds - exchange.seconds)
         self.deadline = asyncio.get_running_loop().time() + left
 
@@ -67,6 +76,8 @@ class LiveAnswer(Generic[F]):
             except StopAsyncIteration:
                 self._settle(None, None)
                 await self.exchange.durable()
+                if self._recording is not None:
+                    await self._recording.keep(self.exchange)
                 raise
             except Exception as error:
                 self._settle(error, error)
@@ -74,6 +85,8 @@ class LiveAnswer(Generic[F]):
                     await self.exchange.durable()
                 raise
         self.exchange.note(batch)
+        if self._recording is not None:
+            self._recording.add(batch)
         return batch
 
     async def _last(self) -> list[F]:
@@ -94,10 +107,33 @@ class LiveAnswer(Generic[F]):
         Args:
             error: Why it is not; default: the caller has hung up.
         """
+        if error is None and (lingering := self.exchange.lingering) is not None:
+            lingering.start(self._read_on())
+            return
         await self._rest.aclose()
         # Who is stopped for our or the caller's reasons has not failed.
         stopped = asyncio.CancelledError()
         self._settle(stopped, error or stopped)
+
+    async def _read_on(self) -> None:
+        """Read what the caller no longer wants, for what it says of its cost."""
+        stopped = asyncio.CancelledError()
+        outcome: BaseException | None = stopped
+        try:
+            if not self._has_begun:
+                self.exchange.note(self.first)
+            async with asyncio.timeout_at(self.deadline):
+                while True:
+                    self.exchange.note(await anext(self._rest))
+        except StopAsyncIteration:
+            outcome = None
+        except APIError as error:
+            outcome = error
+        except TimeoutError:
+            pass
+        finally:
+            await self._rest.aclose()
+            self._settle(outcome, stopped)
 
     def _settle(
         self, outcome: BaseException | None, told: BaseException | None
@@ -107,6 +143,8 @@ class LiveAnswer(Generic[F]):
         trace = source.plan.trace
         self.exchange.target = trace.answered_by = source.target
         source.attempt.end(outcome)
+        if self._recording is not None and told is not None:
+            self._recording.close(told)
         if isinstance(outcome, APIError):
             trace.broke_off(source.target, outcome)
         self.exchange.settle(told)

@@ -7,17 +7,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol, cast
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llm_proxy.drain import Drain
 from llm_proxy.http_protocol import EdgeLimits, http_protocol
+from llm_proxy.settings import ConfigurationError
 from llm_proxy.telemetry import get_logger, settle_logging
 
 if sys.platform != "win32":
@@ -188,10 +189,12 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
         config: Where to listen and how to stop.
 
     Raises:
+        ConfigurationError: What the application finds wrong when it starts.
         SystemExit: The service could not start; with status 3 if it cannot listen.
     """
+    refusals = _Refusals(app)
     server = uvicorn.Config(
-        app,
+        refusals,
         host=config.host,
         port=config.port,
         http=http_protocol(config.limits, config.drain),
@@ -211,6 +214,40 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
     _raise_file_limit(config.limits.max_connections)
     _check_port(config)
     _Server(server, config).run()
+    if refusals.error is not None:
+        raise refusals.error
+
+
+class _Refusals:
+    """Keeps why an application does not start, which is a sentence and no traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.error: ConfigurationError | None = None
+        self._app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "lifespan":
+            return self._app(scope, receive, send)
+        return self._live(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        failed: list[Message] = []
+
+        async def send_later(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                failed.append(message)
+            else:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, send_later)
+        except ConfigurationError as error:
+            self.error = error
+            await send({"type": "lifespan.startup.failed", "message": ""})
+        except BaseException:
+            for message in failed:
+                await send(message)
+            raise
 
 
 def _keep_the_heap_small() -> None:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from llm_proxy.types import SurfaceName
 from llm_proxy.variables import HOSTED
 
 MIN_TOKEN_LENGTH = 32
@@ -103,6 +104,25 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(networks)
 
 
+def parse_surfaces(text: str) -> frozenset[SurfaceName]:
+    """Read a list of surfaces.
+
+    Args:
+        text: Items separated by commas.
+
+    Returns:
+        The surfaces.
+
+    Raises:
+        ValueError: An item is none.
+    """
+    known: tuple[SurfaceName, ...] = get_args(SurfaceName)
+    items = frozenset(_items(text))
+    if not items.issubset(known):
+        raise ValueError(f"must be some of {', '.join(known)}")
+    return frozenset(name for name in known if name in items)
+
+
 def check_base_url(url: str, environment: str) -> None:
     """Refuse an address at which no provider may be called.
 
@@ -156,6 +176,16 @@ def _check_provider(name: str, environment: str) -> None:
         raise ValueError("the sandbox makes its answers up; not for production")
 
 
+def _check_surfaces(text: str, environment: str) -> None:
+    parse_surfaces(text)
+
+
+def _check_jwt_secret(text: SecretStr, environment: str) -> None:
+    weakness = _weakness(text.get_secret_value())
+    if weakness:
+        raise ValueError(f"is {weakness}")
+
+
 def _check_file(path: Path, environment: str) -> None:
     if not path.is_file():
         raise ValueError("there is no such file")
@@ -166,6 +196,8 @@ CHECKS: Mapping[str, Callable[[Any, str], None]] = {
     "api_token": _check_tokens,
     "allowed_origins": _check_origins,
     "trusted_proxies": _check_networks,
+    "cache_surfaces": _check_surfaces,
+    "jwt_secret_key": _check_jwt_secret,
     "llm_provider": _check_provider,
     "llm_fallback_provider": _check_provider,
     "local_model_path": _check_file,

@@ -31,3 +31,41 @@ def call(build):
         await build(**overrides)(scope, receive, send)
 
     return call
+
+
+@pytest.fixture
+def overrides():
+    """The settings that a test changes."""
+    return {}
+
+
+@pytest.fixture
+async def managed(build, client, tmp_path, overrides):
+    """The root, who calls a service that is open and has a database."""
+    given = {"database_url": f"sqlite:///{tmp_path}/proxy.db"}
+    app = build(**given, rate_limit_enabled=False, **overrides)
+    async with app.router.lifespan_context(app):
+        root = client(app)
+        root.app = app
+        yield root
+
+
+@pytest.fixture
+def caller(managed, client):
+    """Makes callers with a key."""
+    return lambda key, **how: client(
+        managed.app, headers={"authorization": f"Bearer {key['secret']}"}, **how
+    )
+
+
+@pytest.fixture
+def make_key(managed, caller):
+    """Makes keys, by the root or with another key."""
+
+    async def make_key(by=None, **fields):
+        maker = managed if by is None else caller(by)
+        answer = await maker.post("/api/v1/keys", json={"name": "key"} | fields)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["data"]
+
+    return make_key

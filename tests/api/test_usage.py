@@ -6,64 +6,31 @@ from io import StringIO
 import pytest
 from tests.ledger.rows import row
 
-from llm_proxy.storage import Database, ledger, upgrade
+from llm_proxy.storage import ledger
 
 PATH = "/api/v1/usage"
 NOVEMBER = {"from": "2026-11-01", "to": "2026-11-30"}
-ROOT, ALICE = {"x-api-token": "root-token"}, {"x-api-token": "alice-token"}
 
 
 @pytest.fixture
-def url(tmp_path) -> str:
-    return f"sqlite:///{tmp_path}/ledger.db"
-
-
-@pytest.fixture
-async def add(url):
+def add(managed):
     """Adds rows to the ledger."""
-    database = Database(url)
-    await database.open()
-    await upgrade(database)
 
     async def add(*rows: dict[str, object]) -> None:
-        async with database.begin() as connection:
+        async with managed.app.state.books.database.begin() as connection:
             await connection.execute(ledger.insert(), rows)
 
-    yield add
-    await database.aclose()
-
-
-@pytest.fixture
-async def serve(build, add, url):
-    """Makes services with this ledger; the first token is the root's."""
-    tokens = "root:root-token,alice:alice-token"
-    served = []
-
-    def serve(**overrides: object):
-        given = {"api_token": tokens, "database_url": url} | overrides
-        served.append(build(**given))
-        return served[-1]
-
-    yield serve
-    for app in served:
-        if app.state.books is not None:
-            await app.state.books.database.aclose()
-
-
-@pytest.fixture
-def caller(serve, client):
-    """Makes callers with the root's token."""
-    return lambda app=None, **overrides: client(app or serve(**overrides), headers=ROOT)
+    return add
 
 
 class TestReports:
-    async def test_sums_are_divided_as_asked(self, caller, add):
+    async def test_sums_are_divided_as_asked(self, managed, add):
         await add(
             row("2026-11-02 12:00", input_tokens=5, cost_nanos=1_500_000_000),
             row("2026-11-02 13:00", output_tokens=7, status="failed"),
             row("2026-11-03 12:00", model="o3", cost_source="unknown"),
         )
-        answer = await caller().get(PATH, params=NOVEMBER | {"by": "day,model"})
+        answer = await managed.get(PATH, params=NOVEMBER | {"by": "day,model"})
         assert answer.status_code == 200
         body = answer.json()
         assert body["meta"] == NOVEMBER | {
@@ -86,52 +53,83 @@ class TestReports:
         assert (second["day"], second["model"]) == ("2026-11-03", "o3")
         assert (second["unpriced_calls"], second["cost"]) == (1, "0.000000000")
 
-    async def test_without_days_it_is_the_month_until_today(self, caller):
-        meta = (await caller().get(PATH)).json()["meta"]
+    async def test_without_days_it_is_the_month_until_today(self, managed):
+        meta = (await managed.get(PATH)).json()["meta"]
         assert meta["from"] == f"{meta['to'][:7]}-01"
 
-    async def test_without_a_first_day_it_is_that_of_the_month(self, caller):
-        answer = await caller().get(PATH, params={"to": "2024-02-29"})
+    async def test_without_a_first_day_it_is_that_of_the_month(self, managed):
+        answer = await managed.get(PATH, params={"to": "2024-02-29"})
         assert answer.json()["meta"]["from"] == "2024-02-01"
 
-    async def test_filters_may_be_repeated_and_combined(self, caller, add):
+    async def test_owners_are_dimensions_and_filters(self, managed, add):
+        owners = {
+            "organisation": "acme",
+            "team": "red",
+            "user": "zoe",
+            "user_id": "u-1",
+        }
+        columns = owners | {"owner": owners["user"]}
+        del columns["user"]
+        await add(row(**columns))
+        for name in columns:
+            await add(row(**columns | {name: "other"}))
+        params = NOVEMBER | owners | {"by": ",".join(owners)}
+        [each] = (await managed.get(PATH, params=params)).json()["data"]
+        assert {name: each[name] for name in owners} == owners
+        assert each["calls"] == 1
+
+    async def test_filters_may_be_repeated_and_combined(self, managed, add):
         for model, key in (("a", "x"), ("b", "x"), ("c", "x"), ("a", "y")):
             await add(row(model=model, principal=key))
         query = "from=2026-11-01&to=2026-11-21&model=a&model=b&key=x&day=2026-11-21"
-        answer = await caller().get(f"{PATH}?{query}")
+        answer = await managed.get(f"{PATH}?{query}")
         assert [each["calls"] for each in answer.json()["data"]] == [2]
 
 
 class TestWhoSeesWhat:
-    async def test_callers_see_their_own_and_the_first_token_sees_all(
-        self, caller, add
+    @pytest.mark.parametrize(
+        ("role", "seen"), [("viewer", ["own"]), ("operator", ["own", "other"])]
+    )
+    async def test_callers_see_their_own_and_operators_see_all(
+        self, make_key, caller, add, role, seen
     ):
-        await add(row(), row(principal="bob"), row(principal="root"))
-        asking = caller()
-        for headers, keys in ((ALICE, ["alice"]), (ROOT, ["alice", "bob", "root"])):
-            answer = await asking.get(
-                PATH, params=NOVEMBER | {"by": "key"}, headers=headers
-            )
-            assert [each["key"] for each in answer.json()["data"]] == keys
+        key = await make_key(role=role)
+        names = {"own": key["id"], "other": "other"}
+        await add(*(row(principal=name) for name in names.values()))
+        answer = await caller(key).get(PATH, params=NOVEMBER | {"by": "key"})
+        assert [each["key"] for each in answer.json()["data"]] == [
+            names[each] for each in seen
+        ]
 
-    async def test_no_filter_leads_to_others(self, caller, add):
+    async def test_operators_of_an_organisation_see_all_of_it(
+        self, make_key, caller, add
+    ):
+        key = await make_key(role="operator", organisation="acme")
+        await add(
+            row(principal="a", organisation="acme", team="red"),
+            row(principal="b", organisation="acme", team="blue"),
+            row(principal="c", organisation="globex"),
+            row(principal="d"),
+        )
+        calls = caller(key)
+        answer = await calls.get(PATH, params=NOVEMBER | {"by": "key,team"})
+        assert [(each["key"], each["team"]) for each in answer.json()["data"]] == [
+            ("a", "red"),
+            ("b", "blue"),
+        ]
+        for others in ({"organisation": "globex"}, {"key": "c"}):
+            answer = await calls.get(PATH, params=NOVEMBER | others | {"by": "key"})
+            assert (answer.status_code, answer.json()["data"]) == (200, [])
+
+    async def test_no_filter_leads_to_others(self, make_key, caller, add):
         await add(row(principal="bob"))
         params = NOVEMBER | {"by": "key", "key": "bob"}
-        answer = await caller().get(PATH, params=params, headers=ALICE)
+        answer = await caller(await make_key()).get(PATH, params=params)
         assert (answer.status_code, answer.json()["data"]) == (200, [])
 
-    async def test_nobody_else_sees_anything(self, caller):
-        answer = await caller().get(PATH, headers={"x-api-token": "wrong"})
+    async def test_nobody_else_sees_anything(self, managed):
+        answer = await managed.get(PATH, headers={"x-api-token": "wrong"})
         assert answer.status_code == 401
-
-    async def test_who_may_see_all_is_decided_elsewhere(self, serve, caller, add):
-        await add(row(), row(principal="bob"))
-        app = serve()
-        app.state.may_see_all = lambda principal: principal.name == "alice"
-        asking = caller(app)
-        for headers, calls in ((ALICE, 2), (ROOT, 0)):
-            answer = await asking.get(PATH, params=NOVEMBER, headers=headers)
-            assert answer.json()["data"][0]["calls"] == calls
 
 
 class TestMistakes:
@@ -157,39 +155,38 @@ class TestMistakes:
             ("modle=gpt-4o&from=x", ["from", "modle"]),
         ],
     )
-    async def test_wrong_parameters_are_named(self, caller, query, fields):
-        answer = await caller().get(f"{PATH}?{query}")
+    async def test_wrong_parameters_are_named(self, managed, query, fields):
+        answer = await managed.get(f"{PATH}?{query}")
         assert answer.status_code == 400
         error = answer.json()["error"]
         assert error["code"] == "VALIDATION_ERROR"
         assert [each["field"] for each in error["details"]] == fields
 
-    async def test_a_leap_year_is_not_too_long(self, caller):
+    async def test_a_leap_year_is_not_too_long(self, managed):
         span = {"from": "2024-01-01", "to": "2024-12-31"}
-        assert (await caller().get(PATH, params=span)).status_code == 200
+        assert (await managed.get(PATH, params=span)).status_code == 200
 
-    async def test_a_token_in_the_query_is_none(self, caller):
-        answer = await caller(allow_query_token=True).get(
-            PATH, params={"api_token": "alice-token"}, headers={"x-api-token": ""}
+    async def test_a_token_in_the_query_is_none(self, managed):
+        answer = await managed.get(
+            PATH, params={"api_token": "test_token"}, headers={"x-api-token": ""}
         )
         assert answer.status_code == 200
 
-    async def test_reports_have_an_end(self, caller, add):
+    async def test_reports_have_an_end(self, managed, add):
         await add(*(row(feature=str(number)) for number in range(10_001)))
-        answer = await caller().get(PATH, params=NOVEMBER | {"by": "feature"})
+        answer = await managed.get(PATH, params=NOVEMBER | {"by": "feature"})
         assert answer.status_code == 400
         assert "more than 10000 rows" in answer.json()["error"]["message"]
 
     async def test_a_database_that_is_gone_is_not_the_callers_fault(
-        self, caller, tmp_path
+        self, client, tmp_path
     ):
-        folder = f"sqlite:///{tmp_path}"
-        answer = await caller(database_url=folder).get(PATH)
+        answer = await client(database_url=f"sqlite:///{tmp_path}").get(PATH)
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "1"
 
-    async def test_without_a_ledger_there_is_no_report(self, caller):
-        answer = await caller(database_url=None).get(PATH)
+    async def test_without_a_ledger_there_is_no_report(self, client):
+        answer = await client(database_url="off").get(PATH)
         assert answer.status_code == 404
         assert "DATABASE_URL" in answer.json()["error"]["message"]
 
@@ -203,9 +200,9 @@ class TestCSV:
             ("", "application/json;q=0.5, Text/CSV; header=present"),
         ],
     )
-    async def test_it_is_a_table_to_download(self, caller, add, query, accept):
+    async def test_it_is_a_table_to_download(self, managed, add, query, accept):
         await add(row(project="=cmd|' /C calc'!A0", cost_nanos=1))
-        answer = await caller().get(
+        answer = await managed.get(
             f"{PATH}?from=2026-11-01&to=2026-11-21&by=project,day{query}",
             headers={"accept": accept},
         )
@@ -220,17 +217,18 @@ class TestCSV:
         assert (header[-1], cells[-1]) == ("cost", "0.000000001")
 
     @pytest.mark.parametrize("accept", ["*/*", "text/*", "text/csv-schema"])
-    async def test_else_it_is_json(self, caller, accept):
-        asking = caller()
-        answer = await asking.get(PATH, headers={"accept": accept})
+    async def test_else_it_is_json(self, managed, accept):
+        answer = await managed.get(PATH, headers={"accept": accept})
         assert answer.headers["content-type"] == "application/json"
-        answer = await asking.get(f"{PATH}?format=json", headers={"accept": "text/csv"})
+        answer = await managed.get(
+            f"{PATH}?format=json", headers={"accept": "text/csv"}
+        )
         assert answer.headers["content-type"] == "application/json"
 
-    async def test_a_large_one_is_whole(self, caller, add):
+    async def test_a_large_one_is_whole(self, managed, add):
         await add(*(row(feature=f"{number:05}") for number in range(10_000)))
         params = NOVEMBER | {"by": "feature", "format": "csv"}
-        answer = await caller().get(PATH, params=params)
+        answer = await managed.get(PATH, params=params)
         lines = answer.text.split("\r\n")
         assert len(lines) == 10_002
         assert lines[-2].startswith("09999,1,")

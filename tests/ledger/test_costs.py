@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal, localcontext
 from fractions import Fraction
@@ -12,7 +13,16 @@ from llm_proxy.pricing import PriceCatalogue
 from llm_proxy.types import Usage
 
 CATALOGUE = PriceCatalogue()
-COSTS = Costs(CATALOGUE, ProxyConfig())
+
+
+class Sums(Costs):
+    """Says what attempts cost, but not at which prices."""
+
+    def of(self, *attempt, **fields):
+        return replace(super().of(*attempt, **fields), price="")
+
+
+COSTS = Sums(CATALOGUE, ProxyConfig())
 MILLION = Usage(1_000_000, 1_000_000, source="provider")
 
 # Provider and model; dollars per million tokens of the prompt, of what is read from the
@@ -59,7 +69,7 @@ def plus(a: Usage, b: Usage) -> Usage:
 
 
 def configured(**prices: object) -> Costs:
-    return Costs(CATALOGUE, ProxyConfig.model_validate({"prices": prices}))
+    return Sums(CATALOGUE, ProxyConfig.model_validate({"prices": prices}))
 
 
 class TestProperties:
@@ -269,7 +279,7 @@ class TestNames:
         self, provider, model, original
     ):
         config = ProxyConfig(providers={"Second": ProviderConfig(**provider)})
-        cost = Costs(CATALOGUE, config).of("second", model, MILLION)
+        cost = Sums(CATALOGUE, config).of("second", model, MILLION)
         assert cost == COSTS.of(original, model, MILLION)
         assert cost.source == "catalogue"
 
@@ -296,6 +306,127 @@ class TestIsPriced:
     )
     def test_only_what_has_a_price(self, provider, model, priced):
         assert configured(**{"ours/*": 0}).is_priced(provider, model) is priced
+
+
+class TestPrices:
+    @pytest.mark.parametrize(
+        ("provider", "model", "tokens", "price"),
+        [
+            (
+                "anthropic",
+                "claude-haiku-4-5",
+                1,
+                {"input": "1", "output": "5", "cached_input": "0.1"}
+                | {"cache_write": "1.25"},
+            ),
+            (
+                "gemini",
+                "gemini-2.5-pro",
+                1,
+                {"input": "1.25", "output": "10", "cached_input": "0.125"},
+            ),
+            (
+                "gemini",
+                "gemini-2.5-pro",
+                200_001,
+                {"input": "2.5", "output": "15", "cached_input": "0.25"},
+            ),
+            ("ours", "plain", 1, {"input": "0.000000000000001", "output": "30"}),
+            ("ours", "thinks", 1, {"input": "1", "output": "2", "reasoning": "3"}),
+            ("ours", "free", 1, {"input": "0", "output": "0"}),
+        ],
+    )
+    def test_prices_stand_beside_the_cost(self, provider, model, tokens, price):
+        prices = {
+            "ours/plain": {"input": "1e-15", "output": 30},
+            "ours/thinks": {"input": 1, "output": 2, "reasoning": 3},
+            "ours/free": 0,
+        }
+        costs = Costs(CATALOGUE, ProxyConfig.model_validate({"prices": prices}))
+        usage = Usage(tokens, source="counted")
+        told = costs.of(provider, model, usage).price
+        assert json.loads(told, parse_float=str, parse_int=str) == price
+
+    @pytest.mark.parametrize(
+        ("provider", "model", "usage", "reported"),
+        [
+            ("openai", "gpt-4o", MILLION, Decimal(1)),
+            ("openai", "gpt-4o", Usage(), None),
+            ("openai", "nothing", MILLION, None),
+            ("sandbox", "echo", MILLION, None),
+        ],
+    )
+    def test_what_has_no_price_has_no_prices(self, provider, model, usage, reported):
+        costs = Costs(CATALOGUE, ProxyConfig())
+        assert costs.of(provider, model, usage, reported).price == ""
+
+    @given(
+        st.lists(
+            st.builds(
+                lambda digits, places: Decimal(digits).scaleb(-places),
+                st.integers(0, 10**15 - 1),
+                st.integers(0, 15),
+            ),
+            min_size=5,
+            max_size=5,
+        )
+    )
+    def test_prices_fit_into_their_column(self, prices):
+        names = ("input", "output", "cached_input", "cache_write", "reasoning")
+        config = {"prices": {"a/b": dict(zip(names, prices, strict=True))}}
+        costs = Costs(CATALOGUE, ProxyConfig.model_validate(config))
+        price = costs.of("a", "b", MILLION).price
+        assert len(price) <= 255
+        told = json.loads(price, parse_float=Decimal, parse_int=Decimal)
+        assert told["output"] == prices[1]
+
+
+class TestMost:
+    @given(
+        st.lists(
+            st.sampled_from(FLAT + [(provider, model) for provider, model, _ in TIERED])
+        ),
+        usages(most=1_000_000),
+    )
+    def test_no_target_costs_more(self, targets, usage):
+        most = COSTS.most(targets, usage.input_tokens, usage.output_tokens)
+        costs = [COSTS.of(*target, usage).nanos for target in targets]
+        assert max(costs, default=0) <= most
+
+    def test_the_dearest_target_counts(self):
+        targets = [("openai", "gpt-4o-mini"), ("openai", "gpt-4o"), ("vllm", "llama")]
+        assert COSTS.most(targets, 1000, 100) == 2_500_000 + 1_000_000
+
+    @pytest.mark.parametrize(
+        ("prices", "nanos"),
+        [
+            ({}, 7_000),
+            ({"cached_input": 2}, 8_000),
+            ({"cache_write": 3}, 9_000),
+            ({"reasoning": 9}, 10_000),
+        ],
+    )
+    def test_all_tokens_are_of_the_dearest_kind(self, prices, nanos):
+        costs = configured(**{"a/b": {"input": 1, "output": 6, **prices}})
+        assert costs.most([("a", "b")], 1, 1) == nanos
+
+    @pytest.mark.parametrize(
+        ("tokens", "dollars"), [(200_000, "0.25"), (200_001, "0.5")]
+    )
+    def test_long_prompts_have_their_own_price(self, tokens, dollars):
+        nanos = COSTS.most([("gemini", "gemini-2.5-pro")], tokens, 0)
+        assert nanos / 10**9 == pytest.approx(float(dollars), rel=1e-4)
+
+    def test_parts_of_a_nano_dollar_are_rounded_up(self):
+        costs = configured(**{"a/b": {"input": "0.0001", "output": 0}})
+        assert costs.most([("a", "b")], 1, 0) == 1
+
+    def test_nobody_and_nobody_knows_cost_nothing(self):
+        assert COSTS.most([], 1000, 1000) == 0
+        assert COSTS.most([("vllm", "llama"), ("sandbox", "echo")], 1000, 1000) == 0
+
+    def test_is_a_number_of_the_database(self):
+        assert COSTS.most([("openai", "gpt-4o")], 10**40, 10**40) == 2**63 - 1
 
 
 def test_only_the_first_cost_of_a_model_is_looked_up(monkeypatch):

@@ -1,6 +1,7 @@
 """Sums of the ledger, the same on SQLite and Postgres."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -19,7 +20,7 @@ TOKENS = (
     "cache_write_tokens",
     "reasoning_tokens",
 )
-COLUMNS = {"key": "principal"}
+COLUMNS = {"key": "principal", "user": "owner"}
 
 
 def asking(principal=None, by=(), first=FIRST, last=LAST, **only) -> UsageQuery:
@@ -97,6 +98,10 @@ def random_rows(count: int) -> list[dict]:
             provider=chance.choice(["openai", "azure"]),
             project=chance.choice(["", "a", "B"]),
             feature=chance.choice(["", "chat's", "100%"]),
+            organisation=chance.choice(["", "acme"]),
+            team=chance.choice(["red", "blue"]),
+            owner=chance.choice(["ada", "Grace"]),
+            user_id=chance.choice(["", "1", "2"]),
             cost_nanos=chance.randint(0, 10**12),
             **{name: chance.randint(0, 10**6) for name in TOKENS},
         )
@@ -130,6 +135,9 @@ class TestGroupsAndFilters:
             ("provider",),
             ("project",),
             ("feature",),
+            ("organisation",),
+            ("team", "user"),
+            ("user_id",),
             ("day",),
             ("day", "model"),
             ("project", "day", "key"),
@@ -153,6 +161,8 @@ class TestGroupsAndFilters:
             ({"provider": ["openai"], "model": ["gpt-4o"]}, 1),
             ({"project": ["x"]}, 1),
             ({"feature": ["it's"]}, 1),
+            ({"organisation": ["acme"], "team": ["red"]}, 1),
+            ({"user": ["ada"], "user_id": ["7"]}, 1),
             ({"day": ["2026-11-02"]}, 1),
             ({"day": ["2026-11-02", "2026-11-21"]}, 3),
             ({"day": ["2026-10-31"]}, 0),
@@ -163,8 +173,8 @@ class TestGroupsAndFilters:
         await add(
             row("2026-10-31 12:00"),
             row("2026-11-02 12:00", provider="azure", project="x"),
-            row(model="o3", feature="it's"),
-            row(principal="bob"),
+            row(model="o3", feature="it's", owner="ada", user_id="7"),
+            row(principal="bob", organisation="acme", team="red"),
         )
         [total] = await usage(database, asking(**only))
         assert total.calls == calls
@@ -174,6 +184,24 @@ class TestGroupsAndFilters:
         assert await calls(database, asking("alice", by=("key",))) == {"alice": 1}
         assert await calls(database, asking("alice", by=("key",), key=["bob"])) == {}
         assert len(await calls(database, asking(by=("key",)))) == 3
+
+    async def test_who_belongs_to_an_organisation_sees_no_other(self, database, add):
+        await add(
+            row(organisation="acme"),
+            row(organisation="acme", principal="bob"),
+            row(organisation="acme2"),
+            row(),
+        )
+
+        def of(mine, **only):
+            query = asking(by=("key", "organisation"), **only)
+            return replace(query, organisation=mine)
+
+        seen = {"alice/acme": 1, "bob/acme": 1}
+        assert await calls(database, of("acme")) == seen
+        assert await calls(database, of("acme", organisation=["acme2"])) == {}
+        assert await calls(database, of("")) == {"alice/": 1}
+        assert len(await calls(database, of(None))) == 4
 
 
 async def calls(database, query: UsageQuery) -> dict[str, int]:

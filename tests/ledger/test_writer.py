@@ -9,6 +9,8 @@ from tests.ledger.writing import ENTRY, Fickle, entry, until
 
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.ledger import Ledger, Spool
+from llm_proxy.ledger.rows import Rows
+from llm_proxy.ledger.segment import encode
 from llm_proxy.types import Usage
 
 
@@ -53,6 +55,10 @@ async def test_a_row_is_there_once_its_future_is_done(ledger, database):
         "attempt": 2,
         "principal": "alice",
         "project": "sheets",
+        "organisation": "acme",
+        "team": "red",
+        "owner": "ada",
+        "user_id": "u-1",
         "feature": "chat",
         "asked_model": "smart",
         "provider": "openai",
@@ -66,6 +72,8 @@ async def test_a_row_is_there_once_its_future_is_done(ledger, database):
         "usage_source": "provider",
         "cost_nanos": 123_456,
         "cost_source": "catalogue",
+        "price": '{"input":2.5}',
+        "cache": "miss",
         "status": "answered",
         "code": "",
         "seconds": 1.25,
@@ -275,6 +283,22 @@ async def test_the_next_process_replays_what_is_left(database, folder):
     assert list(folder.iterdir()) == []
 
 
+async def test_rows_of_an_earlier_version_are_replayed(database, folder):
+    (record,) = Rows().records([Rows().row(ENTRY)])
+    added = ("organisation", "team", "owner", "user_id", "price", "cache")
+    folder.mkdir()
+    earlier = {name: value for name, value in record.items() if name not in added}
+    (folder / "ledger-1-dead.jsonl").write_bytes(encode([earlier]))
+
+    ledger = ledger_of(database, folder)
+    await ledger.open()
+    await until(lambda: not spooled(folder))
+
+    (row,) = await database.rows()
+    assert row._asdict() == record | dict.fromkeys(added, "")
+    await ledger.aclose()
+
+
 async def test_closing_writes_what_waits(database, folder):
     ledger = ledger_of(database, folder)
     futures = [ledger.add(entry(number)) for number in range(700)]
@@ -334,11 +358,21 @@ async def test_what_no_database_can_hold_is_made_fit(ledger, database, folder, i
     assert (row.input_tokens, row.output_tokens) == (2**63 - 1, 1 - 2**63)
 
 
+@pytest.mark.parametrize("length", [64, 65, 255, 256])
+async def test_texts_are_cut_where_their_column_ends(ledger, database, length):
+    text = "p" * length
+    await ledger.add(entry("long", principal=text, feature=text, answered_model=text))
+
+    (row,) = await database.rows()
+    assert (row.principal, row.feature) == (text[:255], text[:64])
+    assert row.answered_model == text
+
+
 async def test_a_row_that_is_refused_does_not_hold_up_the_others(
     ledger, database, folder
 ):
     good = [ledger.add(entry(number)) for number in range(3)]
-    await asyncio.gather(*good, ledger.add(entry("bad", project=None)))
+    await asyncio.gather(*good, ledger.add(entry("bad", seconds=None)))
     with capture_logs() as lines:
         await until(lambda: list(folder.glob("*.refused")) != [])
         await until(lambda: any(line["event"] == "ledger_replayed" for line in lines))

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,16 +26,21 @@ ENTRY = Entry(
     model="gpt-4o",
     answered_model="gpt-4o-2024-08-06",
     usage=Usage(11, 7, 5, 3, 2, "provider"),
-    cost=Cost(123_456, "catalogue"),
+    cost=Cost(123_456, "catalogue", '{"input":2.5}'),
     status="answered",
     code="",
     seconds=1.25,
     first_token_seconds=0.5,
+    organisation="acme",
+    team="red",
+    owner="ada",
+    user_id="u-1",
+    cache="miss",
 )
 
 
 def entry(name: object, **fields: object) -> Entry:
-    return replace(ENTRY, id=str(name), **fields)
+    return ENTRY._replace(id=str(name), **fields)
 
 
 class Fickle(Database):
@@ -64,13 +68,20 @@ class Fickle(Database):
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
+        await self._fail()
+        async with super().begin() as connection:
+            yield connection
+
+    async def append(self, table: sa.Table, rows: Sequence[tuple]) -> None:
+        await self._fail()
+        await super().append(table, rows)
+
+    async def _fail(self) -> None:
         self.opened += 1
         await self.lets.wait()
         await asyncio.sleep(self.delay_seconds)
         if self.is_down:
             raise StorageUnavailableError(log_detail="taken away")
-        async with super().begin() as connection:
-            yield connection
 
     async def rows(self) -> list[sa.Row]:
         async with self.read() as connection:

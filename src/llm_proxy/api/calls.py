@@ -8,13 +8,20 @@ from typing import Any, get_args
 
 from fastapi import Request
 
-from llm_proxy.errors import InvalidInputError, UnknownModelError
-from llm_proxy.exchange import Call
+from llm_proxy.cache import ANYTHING, CacheControl, read_cache_control
+from llm_proxy.call import Call
+from llm_proxy.errors import (
+    APIError,
+    InvalidInputError,
+    ModelNotAllowedError,
+    UnknownModelError,
+)
 from llm_proxy.routing import Catalog, Route, StreamRecovery, Trace, Traces, session_of
 from llm_proxy.settings import Settings
 from llm_proxy.types import Principal
 
 _MOST_FALLBACKS = 8
+_LONGEST_WORD = 64
 
 
 def new_call(
@@ -38,16 +45,73 @@ def new_call(
 
     Raises:
         InvalidInputError: A wish cannot be understood.
+        ModelNotAllowedError: The caller may not ask that model.
         UnknownModelError: A fallback's name leads nowhere.
     """
+    model = str(fields.get("model") or "")
+    check_model(principal, model, route)
     route = wished_route(request, principal, route, fields)
     state = request.scope["state"]
-    trace = Trace(state["request_id"], principal.name, str(fields.get("model") or ""))
+    trace = Trace(state["request_id"], principal.name, model)
     trace.note = route.reason
     state["trace"] = trace
     traces: Traces = request.app.state.traces
     traces.keep(trace)
-    return Call(principal, feature, route, trace)
+    headers = dict(request.scope["headers"])
+    return Call(
+        principal,
+        _told(headers, b"x-llm-proxy-feature") or feature,
+        route,
+        trace,
+        principal.project or _told(headers, b"x-llm-proxy-project"),
+        _told(headers, b"x-llm-proxy-user-id") or _user_of(fields),
+        surface=request.scope["route"].access.surface,
+        cache_control=_cache_control(headers),
+    )
+
+
+def _cache_control(headers: Mapping[bytes, bytes]) -> CacheControl:
+    value = headers.get(b"cache-control")
+    return ANYTHING if value is None else read_cache_control(value.decode("latin-1"))
+
+
+def _told(headers: Mapping[bytes, bytes], name: bytes) -> str:
+    """Read what a call is for, by its caller's word: it goes to logs and reports."""
+    value = headers.get(name, b"").decode("latin-1").strip()
+    return value[:_LONGEST_WORD] if value.isprintable() else ""
+
+
+def _user_of(fields: Mapping[str, Any]) -> str:
+    """Find whom the caller asks for, where either vendor's dialect has it."""
+    metadata = fields.get("metadata")
+    told = metadata if isinstance(metadata, Mapping) else {}
+    named = (
+        fields.get("safety_identifier"),
+        fields.get("user"),
+        told.get("user_id"),
+        told.get("userId"),
+    )
+    text = next((name for name in named if isinstance(name, str) and name), "")
+    return text[:_LONGEST_WORD] if text.isprintable() else ""
+
+
+def check_model(principal: Principal, model: str, route: Route) -> None:
+    """Refuse a model that the caller may not ask.
+
+    Args:
+        principal: Who asks.
+        model: The model's name in the request; may be empty.
+        route: Where calls for it go. Who may ask for a model of the operator's by name
+            may go wherever it leads, and who may ask all those that it leads to may
+            call them by any name.
+
+    Raises:
+        ModelNotAllowedError: The caller may not.
+    """
+    if principal.models is None or principal.may_ask(model):
+        return
+    if not all(principal.may_ask(str(target)) for target in route.targets):
+        raise ModelNotAllowedError(details={"model": model})
 
 
 def wished_route(
@@ -91,11 +155,16 @@ def _with_fallbacks(route: Route, value: str, request: Request) -> Route:
         problem = f"must be at most {_MOST_FALLBACKS} models"
         raise _wrong("x-llm-proxy-fallbacks", problem)
     catalog: Catalog = request.app.state.catalog
-    try:
-        tiers = [tier for name in names for tier in catalog.resolve(name).tiers]
-    except UnknownModelError as error:
-        raise _wrong("x-llm-proxy-fallbacks", error.message, type(error)) from None
-    return replace(route, tiers=(*route.tiers, *tiers))
+    principal: Principal = request.scope["state"]["caller"]
+    tiers = [*route.tiers]
+    for name in names:
+        try:
+            fallback = catalog.resolve(name)
+            check_model(principal, name, fallback)
+        except (UnknownModelError, ModelNotAllowedError) as error:
+            raise _wrong("x-llm-proxy-fallbacks", error.message, type(error)) from None
+        tiers += fallback.tiers
+    return replace(route, tiers=tuple(tiers))
 
 
 def _with_recovery(route: Route, value: str, _: Request) -> Route:
@@ -148,8 +217,8 @@ def _seconds(value: str) -> float | None:
 
 
 def _wrong(
-    header: str, problem: str, kind: type[InvalidInputError] = InvalidInputError
-) -> InvalidInputError:
+    header: str, problem: str, kind: type[APIError] = InvalidInputError
+) -> APIError:
     return kind(
         f"The header {header} is not valid",
         details=[{"field": header, "problem": problem}],

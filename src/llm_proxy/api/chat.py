@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 
+from llm_proxy.answers import Answer, StreamedAnswer
 from llm_proxy.api.admission import admit
 from llm_proxy.api.body import read_model
 from llm_proxy.api.calls import new_call
@@ -16,15 +17,14 @@ from llm_proxy.api.meta import answer_meta
 from llm_proxy.api.response import json_response
 from llm_proxy.api.schemas import ChatBody
 from llm_proxy.errors import APIError
-from llm_proxy.gateway import Answer, Gateway
-from llm_proxy.live_answer import LiveAnswer
+from llm_proxy.gateway import Gateway
 from llm_proxy.routing import Catalog
 from llm_proxy.types import ChatRequest, Chunk, said
 
 
 async def chat(request: Request) -> Response:
     """Send a prompt to a model and return what it says."""
-    caller = admit(request, "api", "chat")
+    caller = await admit(request, "api", "chat")
     body = await read_model(request, ChatBody)
     gateway: Gateway = request.app.state.gateway
     catalog: Catalog = request.app.state.catalog
@@ -48,7 +48,7 @@ class _Events:
 
     keepalive = b": keep-alive\n\n"
 
-    def __init__(self, request: Request, answer: LiveAnswer[Chunk]) -> None:
+    def __init__(self, request: Request, answer: StreamedAnswer[Chunk]) -> None:
         self._request = request
         self._answer = answer
         self._texts: list[str] = []
@@ -84,7 +84,7 @@ def _request(body: ChatBody) -> ChatRequest:
 
 
 def _content(
-    request: Request, answer: Answer | LiveAnswer[Chunk], text: str
+    request: Request, answer: Answer | StreamedAnswer[Chunk], text: str
 ) -> dict[str, Any]:
     target = answer.exchange.target
     return {

@@ -136,6 +136,7 @@ def _complete(
         if trace.answered_by is not None:
             name = str(trace.answered_by).encode("ascii", "replace")
             complete.append((b"x-llm-proxy-model", name))
+        complete += trace.headers
     standing = state.get("standing")
     if isinstance(standing, Standing):
         complete += (

@@ -7,10 +7,10 @@ from typing import Protocol, TypeVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from llm_proxy.answers import StreamedAnswer
 from llm_proxy.api.connection import ClientDisconnectedError, Connected
+from llm_proxy.delivery import F
 from llm_proxy.errors import APIError, InternalError, LLMTimeoutError, OverloadedError
-from llm_proxy.exchange import F
-from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -58,7 +58,7 @@ class EventStream(Response):
 
     def __init__(
         self,
-        answer: LiveAnswer[F],
+        answer: StreamedAnswer[F],
         writer: EventWriter[F],
         headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:

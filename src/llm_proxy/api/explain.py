@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from llm_proxy.api.admission import admit
 from llm_proxy.api.body import read_json
-from llm_proxy.api.calls import wished_route
+from llm_proxy.api.calls import check_model, wished_route
 from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.inquiries import read_model_name
 from llm_proxy.api.v1.surfaces import OPENAI
@@ -31,7 +31,7 @@ from llm_proxy.wire import Asked, Inquiry, latest_texts
 
 async def explain(request: Request) -> Response:
     """Say where a request would go and why, without sending it anywhere."""
-    caller = admit(request, "api")
+    caller = await admit(request, "api")
     settings: Settings = request.app.state.settings
     body, fields = await read_json(request, settings.max_v1_body_bytes)
     model = read_model_name(fields)
@@ -61,7 +61,7 @@ async def explain(request: Request) -> Response:
 
 async def show_trace(request: Request) -> Response:
     """Say what became of one of the caller's latest calls."""
-    caller = admit(request, "api")
+    caller = await admit(request, "api")
     traces: Traces = request.app.state.traces
     trace = traces.get(caller.name, request.path_params["id"])
     answered = trace.answered_by
@@ -99,6 +99,7 @@ def _route(
         route = catalog.route(provider, model, prompt)
     else:
         route = catalog.resolve(model, prompt)
+    check_model(caller, model, route)
     return wished_route(request, caller, route, fields)
 
 

@@ -4,12 +4,13 @@ import time
 
 from fastapi import Request
 
+from llm_proxy.caching import Replayed
 from llm_proxy.exchange import Exchange
 from llm_proxy.guardrails import Verdict
 
 
 def answer_meta(
-    request: Request, exchange: Exchange, verdict: Verdict
+    request: Request, exchange: Exchange | Replayed, verdict: Verdict
 ) -> dict[str, object]:
     """Write an answer's ``meta``; its form is `llm_proxy.api.schemas.Meta`.
 
@@ -32,6 +33,7 @@ def answer_meta(
             "output_tokens": usage.output_tokens,
             "source": usage.source,
         },
+        "cached": isinstance(exchange, Replayed),
         "pii": verdict.pii,
         "injection": verdict.injection,
     }

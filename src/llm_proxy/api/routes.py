@@ -1,130 +1,41 @@
 """Which address leads to which function."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
-from llm_proxy.api.chat import chat
-from llm_proxy.api.explain import explain, show_trace
-from llm_proxy.api.schemas import (
-    ChatAnswer,
-    ChatBody,
-    ErrorAnswer,
-    ExplainBody,
-    HealthAnswer,
-    ModelsAnswer,
-    ReadyAnswer,
-    WebhookAnswer,
-    WebhookBody,
-)
-from llm_proxy.api.service import health, livez, metrics, models, readyz
-from llm_proxy.api.usage import UsageParameters, show_usage
-from llm_proxy.api.v1.routes import v1_routes
-from llm_proxy.api.webhook import webhook
-
-_ERRORS = {
-    400: "The request is not valid",
-    401: "No valid API token",
-    404: "Not found",
-    405: "Method not allowed",
-    413: "The body is too large",
-    415: "The body is not plain JSON",
-    429: "Rate limit exceeded; see Retry-After",
-    500: "A defect or a misconfiguration of ours",
-    502: "The language model provider failed",
-    503: "Overloaded, or the provider is cooling down",
-    504: "The language model provider did not answer in time",
-}
-_OPEN = (429, 500)
-_GUARDED = (401, *_OPEN)
-_PAID = (400, 404, 413, 415, 502, 503, 504, *_GUARDED)
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """One function and all its addresses, the first being the canonical one."""
-
-    name: str
-    endpoint: Callable[[Request], Awaitable[Response]]
-    paths: tuple[str, ...]
-    method: str
-    tag: str
-    errors: tuple[int, ...]
-    answer: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
-
-
-_ROUTES = (
-    _Route(
-        "chat",
-        chat,
-        ("/api/v1/chat", "/chat"),
-        "POST",
-        "models",
-        _PAID,
-        ChatAnswer,
-        ChatBody,
-    ),
-    _Route(
-        "webhook",
-        webhook,
-        ("/api/v1/webhook", "/webhook"),
-        "POST",
-        "tasks",
-        _PAID,
-        WebhookAnswer,
-        WebhookBody,
-    ),
-    _Route(
-        "models", models, ("/api/v1/models",), "GET", "models", _GUARDED, ModelsAnswer
-    ),
-    _Route(
-        "explain",
-        explain,
-        ("/api/v1/explain",),
-        "POST",
-        "models",
-        (400, 404, 413, 415, *_GUARDED),
-        body=ExplainBody,
-    ),
-    _Route(
-        "trace", show_trace, ("/api/v1/traces/{id}",), "GET", "models", (404, *_GUARDED)
-    ),
-    _Route(
-        "usage",
-        show_usage,
-        ("/api/v1/usage",),
-        "GET",
-        "usage",
-        (400, 404, 503, *_GUARDED),
-        query=UsageParameters,
-    ),
-    _Route(
-        "health",
-        health,
-        ("/api/v1/health", "/health"),
-        "GET",
-        "service",
-        _OPEN,
-        HealthAnswer,
-    ),
-    _Route("livez", livez, ("/livez",), "GET", "service", _OPEN),
-    _Route(
-        "readyz", readyz, ("/readyz",), "GET", "service", (503, *_OPEN), ReadyAnswer
-    ),
-    _Route("metrics", metrics, ("/metrics",), "GET", "service", _GUARDED),
-)
+from llm_proxy.api.admission import Access
+from llm_proxy.api.idempotent import Idempotent
+from llm_proxy.api.route_table import ERRORS, ROUTES, DescribedRoute
+from llm_proxy.api.schemas import ErrorAnswer
+from llm_proxy.api.v1.routes import Endpoint, v1_routes
 
 
 class _Served(StarletteRoute):
-    """A route that leaves itself in the scope, where the edge finds its template."""
+    """A route that leaves itself in the scope, for who asks what it is.
+
+    Args:
+        path: Its template.
+        endpoint: Answers.
+        method: The only one that it takes.
+        access: Who may use it.
+        name: The canonical address of the endpoint.
+    """
+
+    def __init__(
+        self, path: str, endpoint: Endpoint, method: str, access: Access, name: str
+    ) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self.access = access
+        if method == "POST" and access.scope == "models:call":
+            # What has to be paid must not be paid twice.
+            self.app = Idempotent(self.app, name)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child_scope = super().matches(scope)
@@ -136,13 +47,22 @@ class _Fixed(BaseRoute):
     """All routes without parameters, found by their path rather than one by one."""
 
     def __init__(self, routes: Iterable[_Served]) -> None:
-        self._routes = {route.path: route for route in routes}
+        self._routes: dict[str, dict[str, _Served]] = {}
+        for route in routes:
+            methods = self._routes.setdefault(route.path, {})
+            methods.update(dict.fromkeys(route.methods or (), route))
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        return (Match.NONE, {}) if route is None else route.matches(scope)
+        methods = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        if methods is None:
+            return Match.NONE, {}
+        route = methods.get(scope["method"]) or next(iter(methods.values()))
+        return route.matches(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        methods = self._routes[scope["path"]]
+        if scope["method"] not in methods:
+            raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         await scope["route"].handle(scope, receive, send)
 
 
@@ -155,19 +75,19 @@ def install_routes(app: FastAPI) -> None:
     # Starlette serves the routes and FastAPI, behind it, documents them: the handlers
     # read requests themselves, and FastAPI's own road would add 25 µs to each.
     served = [
-        _Served(path, route.endpoint, methods=[route.method])
-        for route in _ROUTES
+        _Served(path, route.endpoint, route.method, route.access, route.paths[0])
+        for route in ROUTES
         for path in route.paths
     ]
     served += [
-        _Served(route.path, route.endpoint, methods=[route.method])
+        _Served(route.path, route.endpoint, route.method, route.access, route.name)
         for route in v1_routes()
     ]
     app.router.routes.append(
         _Fixed(each for each in served if not each.param_convertors)
     )
     app.router.routes += [each for each in served if each.param_convertors]
-    for route in _ROUTES:
+    for route in ROUTES:
         for path in route.paths:
             alias = path != route.paths[0]
             app.add_api_route(
@@ -184,16 +104,16 @@ def install_routes(app: FastAPI) -> None:
             )
 
 
-def _responses(route: _Route) -> dict[int | str, dict[str, Any]]:
+def _responses(route: DescribedRoute) -> dict[int | str, dict[str, Any]]:
     answer = {"model": route.answer} if route.answer else {}
     errors: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorAnswer, "description": _ERRORS[status]}
+        status: {"model": ErrorAnswer, "description": ERRORS[status]}
         for status in sorted(route.errors)
     }
-    return {200: {"description": "Success", **answer}} | errors
+    return {route.status: {"description": "Success", **answer}} | errors
 
 
-def _extra(route: _Route) -> dict[str, Any]:
+def _extra(route: DescribedRoute) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     if 401 in route.errors:
         extra["security"] = [{"apiToken": []}, {"apiKey": []}, {"bearer": []}]
@@ -223,4 +143,4 @@ def body_models() -> list[type[BaseModel]]:
     Returns:
         The models that the routes read.
     """
-    return [route.body for route in _ROUTES if route.body is not None]
+    return [route.body for route in ROUTES if route.body is not None]

@@ -4,12 +4,13 @@ from fastapi import Request, Response
 
 from llm_proxy import __version__
 from llm_proxy.accounting import Accounts
-from llm_proxy.api.admission import Admission, admit, admit_anyone
+from llm_proxy.api.admission import admit, admit_anyone
 from llm_proxy.api.response import json_response
 from llm_proxy.drain import Drain
 from llm_proxy.routing import Catalog
 from llm_proxy.settings import Settings
 from llm_proxy.telemetry import CONTENT_TYPE, Metrics
+from llm_proxy.variables import HOSTED
 
 
 async def health(request: Request) -> Response:
@@ -44,16 +45,18 @@ async def readyz(request: Request) -> Response:
 
 async def models(request: Request) -> Response:
     """List the models that the caller may ask for."""
-    admit(request, "api")
+    caller = await admit(request, "api")
     catalog: Catalog = request.app.state.catalog
+    named = [(f"{each.provider}/{each.model}", each) for each in catalog.entries()]
     entries = [
         {
-            "id": f"{entry.provider}/{entry.model}",
+            "id": name,
             "provider": entry.provider,
             "model": entry.model,
             "default": entry.default,
         }
-        for entry in catalog.entries()
+        for name, entry in named
+        if caller.may_ask(name) or caller.may_ask(entry.model)
     ]
     return json_response(
         {"data": entries, "meta": {"requestId": request.state.request_id}}
@@ -62,10 +65,10 @@ async def models(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Report metrics in Prometheus' text format; needs a token outside development."""
-    admit_anyone(request, "api")
     settings: Settings = request.app.state.settings
-    if settings.environment not in ("development", "testing"):
-        admission: Admission = request.app.state.admission
-        admission.admit_scraper(request)
+    if settings.environment in HOSTED:
+        await admit(request, "api")
+    else:
+        admit_anyone(request, "api")
     measured: Metrics = request.app.state.metrics
     return Response(measured.render(), media_type=CONTENT_TYPE)

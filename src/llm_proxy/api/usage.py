@@ -1,7 +1,7 @@
 """What callers have used, as JSON or CSV."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
@@ -13,11 +13,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
 )
 
 from llm_proxy.api.admission import admit
-from llm_proxy.api.errors import describe
+from llm_proxy.api.management import Once, StorableText, read_query
 from llm_proxy.api.response import json_response
 from llm_proxy.books import Books
 from llm_proxy.errors import InvalidInputError, NotFoundError
@@ -31,19 +30,10 @@ from llm_proxy.ledger.usage import (
     columns,
     usage,
 )
-from llm_proxy.types import Principal
-
-MaySeeAll = Callable[[Principal], bool]
 
 _MOST_DAYS = 366
 _MOST_VALUES = 100
 _CSV = "text/csv"
-
-
-def _once(values: list[str]) -> str:
-    if len(values) != 1:
-        raise ValueError("must be given once")
-    return values[0]
 
 
 def _day(text: str) -> str:
@@ -64,18 +54,11 @@ def _distinct(dimensions: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
     return dimensions
 
 
-def _storable(text: str) -> str:
-    # Postgres takes it in no text.
-    if "\0" in text:
-        raise ValueError("must not contain U+0000")
-    return text
-
-
-_Day = Annotated[date, BeforeValidator(_day), BeforeValidator(_once)]
+_Day = Annotated[date, BeforeValidator(_day), Once]
 _Days = Annotated[
     tuple[Annotated[str, AfterValidator(_day)], ...], Field(max_length=_MOST_VALUES)
 ]
-_Name = Annotated[str, Field(max_length=512), AfterValidator(_storable)]
+_Name = Annotated[StorableText, Field(max_length=512)]
 _Names = Annotated[tuple[_Name, ...], Field(max_length=_MOST_VALUES)]
 
 
@@ -95,13 +78,19 @@ class UsageParameters(BaseModel):
     by: Annotated[
         tuple[Dimension, ...], BeforeValidator(_split), AfterValidator(_distinct)
     ] = Field((), description="What to divide the sums by, separated by commas.")
+    organisation: _Names = Field((), description="Only calls of these organisations.")
+    team: _Names = Field((), description="Only calls of these teams.")
+    user: _Names = Field((), description="Only calls of the keys of these users.")
+    user_id: _Names = Field(
+        (), description="Only calls for these users, by the callers' own word."
+    )
     key: _Names = Field((), description="Only calls of these callers.")
     model: _Names = Field((), description="Only calls of these models.")
     provider: _Names = Field((), description="Only calls of these providers.")
     project: _Names = Field((), description="Only calls of these projects.")
     feature: _Names = Field((), description="Only calls of these features.")
     day: _Days = Field((), description="Only calls of these days, UTC.")
-    format: Annotated[Literal["json", "csv"], BeforeValidator(_once)] | None = Field(
+    format: Annotated[Literal["json", "csv"], Once] | None = Field(
         None, description="Default: what `Accept` says, else JSON."
     )
 
@@ -115,18 +104,18 @@ class UsageParameters(BaseModel):
 
 
 async def show_usage(request: Request) -> Response:
-    """Add up calls, tokens and money; who may not see all sees their own."""
-    caller = admit(request, "api")
+    """Add up calls, tokens and money: the caller's own, or all of the organisation."""
+    caller = await admit(request, "api")
     books: Books | None = request.app.state.books
     if books is None:
-        raise NotFoundError("There is no ledger: DATABASE_URL is not set")
-    parameters = _read_parameters(request)
+        raise NotFoundError("There is no ledger: DATABASE_URL is off")
+    parameters = read_query(request, UsageParameters)
     first, last = _span(parameters)
-    may_see_all: MaySeeAll = request.app.state.may_see_all
     query = UsageQuery(
-        principal=None if may_see_all(caller) else caller.name,
+        principal=None if "usage:read_all" in caller.scopes else caller.name,
         first_day=first,
         last_day=last,
+        organisation=caller.organisation or None,
         by=parameters.by,
         only=parameters.only,
     )
@@ -144,18 +133,6 @@ async def show_usage(request: Request) -> Response:
         "to": last.isoformat(),
     }
     return json_response({"data": data, "meta": meta})
-
-
-def _read_parameters(request: Request) -> UsageParameters:
-    values: dict[str, list[str]] = {}
-    for name, value in request.query_params.multi_items():
-        values.setdefault(name, []).append(value)
-    # The token of callers who cannot send headers.
-    values.pop("api_token", None)
-    try:
-        return UsageParameters.model_validate(values)
-    except ValidationError as error:
-        raise describe(error) from error
 
 
 def _span(parameters: UsageParameters) -> tuple[date, date]:

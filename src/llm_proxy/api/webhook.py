@@ -16,7 +16,7 @@ from llm_proxy.tasks import Task
 
 async def webhook(request: Request) -> Response:
     """Summarize or translate a text, or find out what is in it."""
-    caller = admit(request, "api", "webhook")
+    caller = await admit(request, "api", "webhook")
     body = await read_model(request, WebhookBody)
     gateway: Gateway = request.app.state.gateway
     task = Task(

@@ -38,10 +38,11 @@ async def opened(seconds: float = 30.0) -> AsyncGenerator[Database]:
     # It brings SQLAlchemy, for which no other command should have to wait.
     from llm_proxy.storage import Database
 
-    url = load_settings().database_url
-    if url is None:
-        raise ConfigurationError("DATABASE_URL: required for this command")
-    database = Database(url.get_secret_value(), timeout_seconds=seconds)
+    settings = load_settings()
+    if not settings.has_database:
+        raise ConfigurationError("DATABASE_URL: this command needs a database")
+    url = settings.database_url.get_secret_value()
+    database = Database(url, timeout_seconds=seconds)
     try:
         await database.open()
         yield database

@@ -1,5 +1,6 @@
 """llm-proxy.yaml: what it may say, and how it is read."""
 
+from llm_proxy.config.limits import AllowanceConfig, LimitsConfig
 from llm_proxy.config.loading import (
     DEFAULT_PATH,
     GuardrailsConfig,
@@ -21,9 +22,11 @@ __all__ = [
     "ALIAS_PROVIDER",
     "DEFAULT_PATH",
     "AffinityConfig",
+    "AllowanceConfig",
     "ComplexityConfig",
     "DeploymentConfig",
     "GuardrailsConfig",
+    "LimitsConfig",
     "ModelConfig",
     "PriceConfig",
     "ProviderConfig",

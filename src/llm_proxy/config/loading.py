@@ -1,4 +1,4 @@
-"""llm-proxy.yaml as frozen values: providers, models, guardrails and prices."""
+"""llm-proxy.yaml as frozen values: providers, models, prices and limits."""
 
 import difflib
 import re
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from llm_proxy.config.limits import LimitsConfig
 from llm_proxy.config.models import ALIAS_PROVIDER, ModelConfig
 from llm_proxy.config.prices import PriceConfig, PricedModels
 from llm_proxy.config.providers import ProviderConfig
@@ -53,6 +54,7 @@ class ProxyConfig(Section):
             catalogue, as ``provider/model``, which may end in ``*``.
         unknown_price: What becomes of a call whose price nobody knows: ``zero`` counts
             it as free and marks it, ``refuse`` does not make it.
+        limits: How much users, teams, organisations and models may use.
     """
 
     providers: Annotated[Mapping[Name, ProviderConfig], NullIsEmpty] = {}
@@ -60,6 +62,7 @@ class ProxyConfig(Section):
     guardrails: GuardrailsConfig = GuardrailsConfig()
     prices: Annotated[Mapping[PricedModels, PriceConfig], NullIsEmpty] = {}
     unknown_price: Literal["zero", "refuse"] = "zero"
+    limits: LimitsConfig = LimitsConfig()
 
 
 def load_config(path: Path | None, variable: Variable) -> ProxyConfig:

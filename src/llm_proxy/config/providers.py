@@ -18,6 +18,9 @@ class ProviderConfig(Section):
         model: The model of a request that names none.
         headers: Sent with every request; hidden, because they may hold secrets.
         api_version: The version of an Azure API whose versions are dates.
+        hung_up: What becomes of a stream whose caller hangs up: ``cancel`` stops the
+            upstream and bills what has come, ``drain`` reads on to the usage, for
+            vendors who bill the whole answer anyway.
     """
 
     api: Literal["openai", "anthropic", "azure", "bedrock", "gemini"] = "openai"
@@ -26,3 +29,4 @@ class ProviderConfig(Section):
     model: Text | None = None
     headers: Mapping[str, Text] = Field(default={}, repr=False)
     api_version: Text | None = None
+    hung_up: Literal["cancel", "drain"] = "cancel"

@@ -4,9 +4,13 @@
 APIError 500
 ├── InvalidInputError 400 · what the request says
 │   └── UnknownProviderError (also a ValueError) …
-├── AuthenticationError 401 · NotFoundError 404 · MethodNotAllowedError 405
+├── AuthenticationError 401 · BudgetExceededError 402
+├── ForbiddenError 403 ── ModelNotAllowedError
+├── NotFoundError 404 · MethodNotAllowedError 405 · IdempotencyConflictError 409
 ├── PayloadTooLargeError 413 · UnsupportedMediaTypeError 415
+├── IdempotencyMismatchError 422
 ├── RateLimitExceeded 429 · OverloadedError 503 · StorageUnavailableError 503
+├── IdentityProviderUnavailableError 503
 ├── InternalError 500 ── ProviderNotConfiguredError (also a ValueError)
 └── LLMAPIError 502 · what an upstream does
     └── LLMCoolingDownError 503 · LLMTimeoutError 504 …
@@ -20,9 +24,14 @@ from llm_proxy.errors.base import (
 from llm_proxy.errors.caller import (
     AuthenticationError,
     AuthenticationThrottledError,
+    BudgetExceededError,
+    ForbiddenError,
+    IdempotencyConflictError,
+    IdempotencyMismatchError,
     InvalidInputError,
     MalformedJSONError,
     MethodNotAllowedError,
+    ModelNotAllowedError,
     NotFoundError,
     PayloadTooLargeError,
     PromptInjectionError,
@@ -36,6 +45,7 @@ from llm_proxy.errors.caller import (
     UnsupportedModelError,
 )
 from llm_proxy.errors.service import (
+    IdentityProviderUnavailableError,
     InternalError,
     OverloadedError,
     ProviderNotConfiguredError,
@@ -60,6 +70,11 @@ __all__ = [
     "APIError",
     "AuthenticationError",
     "AuthenticationThrottledError",
+    "BudgetExceededError",
+    "ForbiddenError",
+    "IdempotencyConflictError",
+    "IdempotencyMismatchError",
+    "IdentityProviderUnavailableError",
     "InternalError",
     "InvalidInputError",
     "LLMAPIError",
@@ -76,6 +91,7 @@ __all__ = [
     "LLMUnavailableError",
     "MalformedJSONError",
     "MethodNotAllowedError",
+    "ModelNotAllowedError",
     "NotFoundError",
     "OverloadedError",
     "PayloadTooLargeError",

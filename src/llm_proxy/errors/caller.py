@@ -76,6 +76,49 @@ class AuthenticationError(APIError):
     default_message = "Authentication failed: send a valid token as X-API-Token"
 
 
+class ForbiddenError(APIError):
+    """The caller is known and may not do this."""
+
+    status = 403
+    code = "FORBIDDEN"
+    default_message = "Your credential does not allow this"
+
+
+class ModelNotAllowedError(ForbiddenError):
+    """The caller may use other models, but not this one."""
+
+    code = "MODEL_NOT_ALLOWED"
+    default_message = "Your credential does not allow this model"
+
+
+class BudgetExceededError(APIError):
+    """There is not enough money left for the call.
+
+    402 and not 429, which SDKs would try again.
+    """
+
+    status = 402
+    code = "BUDGET_EXCEEDED"
+    default_message = "The budget is exhausted"
+
+
+class IdempotencyConflictError(APIError):
+    """The first request with this ``Idempotency-Key`` is still under way."""
+
+    status = 409
+    code = "IDEMPOTENCY_IN_FLIGHT"
+    default_message = "A request with this Idempotency-Key is still under way"
+    should_retry = None
+
+
+class IdempotencyMismatchError(APIError):
+    """The ``Idempotency-Key`` was used for another request."""
+
+    status = 422
+    code = "IDEMPOTENCY_MISMATCH"
+    default_message = "This Idempotency-Key was used with another request"
+
+
 class NotFoundError(APIError):
     """Nothing lives at this address."""
 

@@ -40,3 +40,15 @@ class StorageUnavailableError(APIError):
 
     def __init__(self, *, log_detail: str = "") -> None:
         super().__init__(retry_after_seconds=1.0, log_detail=log_detail)
+
+
+class IdentityProviderUnavailableError(APIError):
+    """The keys that prove who is calling cannot be fetched from who issued them."""
+
+    status = 503
+    code = "IDENTITY_PROVIDER_UNAVAILABLE"
+    default_message = "The service cannot ask the identity provider now"
+    should_retry = None
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_seconds=1.0)

@@ -1,9 +1,9 @@
 """What an attempt has cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
 from llm_proxy.config import PriceConfig, ProviderConfig, ProxyConfig
@@ -49,6 +49,8 @@ class Costs:
             name.lower(): each for name, each in config.providers.items()
         }
         self._quote = lru_cache(_MAX_KEPT)(self._look_up)
+        self._written = lru_cache(_MAX_KEPT)(_written)
+        self._dearest = lru_cache(_MAX_KEPT)(_dearest)
 
     def of(
         self,
@@ -87,7 +89,39 @@ class Costs:
         rates = None if quote is None else quote.rates(usage.input_tokens)
         if quote is None or rates is None:
             return Cost(0, "unknown")
-        return Cost(_nanos(rates.cost(usage)), quote.source)
+        price = "" if quote.source == "none" else self._written(rates)
+        return Cost(_nanos(rates.cost(usage)), quote.source, price)
+
+    def most(
+        self, targets: Sequence[tuple[str, str]], input_tokens: int, output_tokens: int
+    ) -> int:
+        """Say what a call may cost before it is made.
+
+        Args:
+            targets: The providers and models that may answer; one of them will.
+            input_tokens: The length of the prompt.
+            output_tokens: The most that the answer may have.
+
+        Returns:
+            Billionths of a US dollar, rounded up: what the dearest of them takes if all
+            tokens are of the dearest kind. Models whose price nobody knows take
+            nothing.
+        """
+        return max(
+            (self._most(*target, input_tokens, output_tokens) for target in targets),
+            default=0,
+        )
+
+    def _most(
+        self, provider: str, model: str, input_tokens: int, output_tokens: int
+    ) -> int:
+        quote = self._quote(provider, model)
+        rates = None if quote is None else quote.rates(input_tokens)
+        if rates is None:
+            return 0
+        prompt, answer = self._dearest(rates)
+        millionths = input_tokens * prompt + output_tokens * answer
+        return _nanos(millionths.scaleb(-6) + rates.call, ROUND_CEILING)
 
     def is_priced(self, provider: str, model: str) -> bool:
         """Tell whether the cost of a model is known before it is asked.
@@ -111,7 +145,7 @@ class Costs:
         tariff = self._catalogue.tariff(self._seller(provider), model)
         if tariff is None or tariff.rates(0, datetime.now(UTC)) is None:
             return None
-        return _Quote("catalogue", tariff)
+        return _Quote("catalogue", tariff.flat_rates or tariff)
 
     def _seller(self, provider: str) -> str:
         """Name the catalogue's provider behind one that the operator has named."""
@@ -158,6 +192,35 @@ def _rates(price: PriceConfig) -> Rates:
     )
 
 
-def _nanos(dollars: Decimal) -> int:
-    rounded = min(dollars, _MAX_DOLLARS).quantize(NANO_DOLLAR, ROUND_HALF_EVEN)
+def _written(rates: Rates) -> str:
+    """Write prices the way the ledger keeps them, without those that are nothing new.
+
+    Numbers are written by hand, because JSON's encoders know no decimals.
+    """
+    kinds = {"input": rates.input, "output": rates.output}
+    if rates.cached_input != rates.input:
+        kinds["cached_input"] = rates.cached_input
+    if rates.cache_write != rates.input:
+        kinds["cache_write"] = rates.cache_write
+    if rates.reasoning != rates.output:
+        kinds["reasoning"] = rates.reasoning
+    if rates.call:
+        kinds["call"] = rates.call
+    members = [f'"{kind}":{price:f}' for kind, price in kinds.items()]
+    return f"{{{','.join(members)}}}"
+
+
+def _dearest(rates: Rates) -> tuple[Decimal, Decimal]:
+    """Say what a token of the prompt and one of the answer cost at most, in millionths.
+
+    A reservation must not be less than what is billed in the end.
+    """
+    return (
+        max(rates.input, rates.cached_input, rates.cache_write),
+        max(rates.output, rates.reasoning),
+    )
+
+
+def _nanos(dollars: Decimal, rounding: str = ROUND_HALF_EVEN) -> int:
+    rounded = min(dollars, _MAX_DOLLARS).quantize(NANO_DOLLAR, rounding)
     return int(rounded.scaleb(9))

@@ -123,7 +123,7 @@ async def _costs(
     )
     if provider is not None:
         statement = statement.where(entry.provider == provider)
-    async with database.read() as connection:
+    async with database.report() as connection:
         found = (await connection.execute(statement)).all()
     return [
         (day_of(day), answered, asked, int(nanos) * NANO_DOLLAR)

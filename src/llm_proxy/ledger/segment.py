@@ -11,7 +11,7 @@ from zlib import crc32
 
 import orjson
 
-from llm_proxy.ledger.rows import Row
+from llm_proxy.ledger.rows import Record
 from llm_proxy.telemetry import get_logger
 
 if sys.platform != "win32":
@@ -105,7 +105,7 @@ class Segment:
             raise
         self.size += len(data)
 
-    def read(self) -> list[Row]:
+    def read(self) -> list[Record]:
         """Read all rows that are whole.
 
         A process that is killed while it writes leaves half a line behind. Nobody has
@@ -148,7 +148,7 @@ class Segment:
         os.close(self._file)
 
 
-def encode(rows: Iterable[Row]) -> bytes:
+def encode(rows: Iterable[Record]) -> bytes:
     """Write rows the way a segment holds them.
 
     Args:
@@ -162,11 +162,11 @@ def encode(rows: Iterable[Row]) -> bytes:
     )
 
 
-def _decode(line: bytes) -> Row | None:
+def _decode(line: bytes) -> Record | None:
     checksum, text = line[:_CHECKSUM_CHARS], line[_CHECKSUM_CHARS + 1 :]
     if not text or checksum != b"%08x" % crc32(text):
         return None
-    row: Row = orjson.loads(text)
+    row: Record = orjson.loads(text)
     return row
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llm_proxy.errors import StorageUnavailableError
-from llm_proxy.ledger.rows import Row
+from llm_proxy.ledger.rows import Record
 from llm_proxy.ledger.segment import SUFFIX, Segment, encode
 from llm_proxy.telemetry import get_logger
 
@@ -37,7 +37,7 @@ class Spool:
         self._open: Segment | None = None
         self._sealed: list[Segment] = []
 
-    def append(self, rows: Sequence[Row]) -> None:
+    def append(self, rows: Sequence[Record]) -> None:
         """Add rows, which survive a crash and a power cut afterwards.
 
         Args:

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
     from llm_proxy.storage.database import Database
 
-Dimension = Literal["key", "model", "provider", "project", "feature", "day"]
+Dimension = Literal[
+    "key",
+    "model",
+    "provider",
+    "project",
+    "feature",
+    "organisation",
+    "team",
+    "user",
+    "user_id",
+    "day",
+]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 MOST_ROWS = 10_000
 
@@ -32,6 +43,7 @@ class UsageQuery:
         last_day: The last day, included.
         by: One sum for each combination of these; each at most once.
         only: Dimensions and the values that count, days written as ``2026-11-21``.
+        organisation: Whose members' entries; None for all.
     """
 
     principal: str | None
@@ -39,6 +51,7 @@ class UsageQuery:
     last_day: date
     by: tuple[Dimension, ...] = ()
     only: Mapping[Dimension, Collection[str]] = field(default_factory=dict)
+    organisation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +118,7 @@ async def usage(database: Database, query: UsageQuery) -> list[UsageRow]:
         InvalidInputError: There are more groups than a report may have.
         StorageUnavailableError: The database does not answer.
     """
-    async with database.read() as connection:
+    async with database.report() as connection:
         found = (await connection.execute(_statement(query))).all()
     if len(found) > MOST_ROWS:
         raise InvalidInputError(
@@ -130,11 +143,17 @@ def _statement(query: UsageQuery) -> Select[*tuple[Any, ...]]:
         "provider": entry.provider,
         "project": entry.project,
         "feature": entry.feature,
+        "organisation": entry.organisation,
+        "team": entry.team,
+        "user": entry.owner,
+        "user_id": entry.user_id,
         "day": day_number(),
     }
     conditions = [within(query.first_day, query.last_day)]
     if query.principal is not None:
         conditions.append(entry.principal == query.principal)
+    if query.organisation is not None:
+        conditions.append(entry.organisation == query.organisation)
     for dimension, values in query.only.items():
         stored = [_stored(dimension, value) for value in values]
         conditions.append(dimensions[dimension].in_(stored))

@@ -59,7 +59,7 @@ class Ledger:
         self._spool = spool
         self._write_seconds = write_seconds
         self._pause_seconds = pause_seconds
-        self._rows = Rows(is_sqlite=database.is_sqlite)
+        self._rows = Rows()
         self._waiting: deque[tuple[Row, asyncio.Future[None]]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
@@ -150,19 +150,23 @@ class Ledger:
             else:
                 return
         try:
-            await self._in_thread(self._spool.append, rows)
+            records = list(self._rows.records(rows))
+            await self._in_thread(self._spool.append, records)
         finally:
             self._start_recovery(self._pause_seconds)
 
     async def _insert(self, rows: Sequence[Row]) -> None:
-        """Write rows to the database; none at all only ask whether it is there."""
+        async with self._in_time():
+            await self._database.append(self._rows.table, rows)
+
+    async def _ask(self) -> None:
+        """Find out whether the database lets anybody write."""
+        async with self._in_time(), self._database.begin():
+            pass
+
+    def _in_time(self) -> asyncio.Timeout:
         now = asyncio.get_running_loop().time()
-        async with (
-            asyncio.timeout_at(min(now + self._write_seconds, self._give_up_at)),
-            self._database.begin() as connection,
-        ):
-            if rows:
-                await self._rows.insert(connection, rows)
+        return asyncio.timeout_at(min(now + self._write_seconds, self._give_up_at))
 
     def _start_recovery(self, pause_seconds: float) -> None:
         is_running = self._recovery is not None and not self._recovery.done()
@@ -187,7 +191,7 @@ class Ledger:
                 pause_seconds = self._pause_seconds
 
     async def _replay(self) -> None:
-        await self._insert(())
+        await self._ask()
         await self._in_thread(self._spool.adopt)
         count = await self._replay_sealed()
         # Only now, so that a database that takes nothing does not make many files.
@@ -204,15 +208,15 @@ class Ledger:
         return count
 
     async def _replay_segment(self, segment: Segment) -> int:
-        from sqlalchemy.exc import DataError, IntegrityError
+        from llm_proxy.storage import RefusedRowsError
 
-        rows = await self._in_thread(segment.read)
+        rows = self._rows.read(await self._in_thread(segment.read))
         refused = 0
         for start in range(0, len(rows), _MAX_GROUP_ROWS):
             group = rows[start : start + _MAX_GROUP_ROWS]
             try:
                 await self._insert(group)
-            except (DataError, IntegrityError):
+            except RefusedRowsError:
                 refused += await self._insert_each(group)
             self._take_again()
         if refused:
@@ -224,13 +228,13 @@ class Ledger:
 
     async def _insert_each(self, rows: Sequence[Row]) -> int:
         """Write rows one by one, so that a bad one does not hold up the others."""
-        from sqlalchemy.exc import DataError, IntegrityError
+        from llm_proxy.storage import RefusedRowsError
 
         refused = 0
         for row in rows:
             try:
                 await self._insert([row])
-            except (DataError, IntegrityError):
+            except RefusedRowsError:
                 refused += 1
         return refused
 

@@ -1,6 +1,26 @@
 """How much a client may ask for, and how much all of them together."""
 
+from llm_proxy.limits.allowances import Allowances
+from llm_proxy.limits.figures import Spending
+from llm_proxy.limits.local import LocalCounters
 from llm_proxy.limits.places import Places
-from llm_proxy.limits.rate import RateLimits, Scope, Standing
+from llm_proxy.limits.rate import RateLimits, RouteKind, Standing
+from llm_proxy.limits.reservation import NOTHING, Reservation, used_share
+from llm_proxy.limits.shared import SharedCounters
+from llm_proxy.limits.terms import Term, Terms
 
-__all__ = ["Places", "RateLimits", "Scope", "Standing"]
+__all__ = [
+    "NOTHING",
+    "Allowances",
+    "LocalCounters",
+    "Places",
+    "RateLimits",
+    "Reservation",
+    "RouteKind",
+    "SharedCounters",
+    "Spending",
+    "Standing",
+    "Term",
+    "Terms",
+    "used_share",
+]

@@ -12,7 +12,7 @@ from llm_proxy.settings import Settings
 
 _WINDOW_SECONDS = 60
 
-Scope = Literal["api", "chat", "webhook", "health", "auth_failure"]
+RouteKind = Literal["api", "chat", "webhook", "health", "auth_failure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +54,38 @@ class RateLimits:
             strategy="moving-window",
         )
         self._windows = cast(WindowStorage, self.limiter.limiter.storage)
-        numbers: Mapping[Scope, int | None] = {
+        numbers: Mapping[RouteKind, int | None] = {
             "api": settings.rate_limit,
             "chat": settings.rate_limit_chat,
             "webhook": settings.rate_limit_webhook,
             "health": settings.rate_limit_health,
         }
-        self._limits: dict[Scope, int] = {
-            scope: number
-            for scope, number in numbers.items()
+        self._limits: dict[RouteKind, int] = {
+            kind: number
+            for kind, number in numbers.items()
             if number is not None and settings.rate_limit_enabled
         }
         # Guessing tokens stays limited even where honest traffic is not.
         self._limits["auth_failure"] = settings.auth_failure_limit
 
-    def count(self, scope: Scope, client: str) -> Standing | None:
+    def count(
+        self, kind: RouteKind, client: str, limit: int | None = None
+    ) -> Standing | None:
         """Count one request.
 
         Args:
-            scope: Which limit.
+            kind: Which limit.
             client: Whose request: a token's name or an address, prefixed by its kind.
+            limit: In place of the one that all clients have, where one is set.
 
         Returns:
             The client's standing after it; None where nothing is limited.
         """
-        limit = self._limits.get(scope)
-        if limit is None:
+        general = self._limits.get(kind)
+        if general is None:
             return None
+        limit = limit or general
         taken, oldest, count = self._windows.take(
-            f"{scope}/{client}", limit, _WINDOW_SECONDS
+            f"{kind}/{client}", limit, _WINDOW_SECONDS
         )
         return Standing(limit, limit - count, oldest + _WINDOW_SECONDS, not taken)

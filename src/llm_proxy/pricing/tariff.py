@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,17 @@ class Tariff:
     """
 
     model: ModelInfo
+
+    @property
+    def flat_rates(self) -> Rates | None:
+        """The prices of all calls; None if they differ by time or by length."""
+        prices = self.model.prices
+        if isinstance(prices, list):
+            return None
+        kinds = vars(prices).values()
+        if not all(price is None or isinstance(price, Decimal) for price in kinds):
+            return None
+        return self.rates(0, datetime.now(UTC))
 
     def rates(self, input_tokens: int, at: datetime) -> Rates | None:
         """Say what a call costs.

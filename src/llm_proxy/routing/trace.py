@@ -44,9 +44,19 @@ class Trace:
         attempts: How often an upstream was asked.
         note: Why the call took this route, where a policy has chosen it.
         answered_by: Who answers, once that is known.
+        headers: What else callers are told of the call, as raw headers.
     """
 
-    __slots__ = ("answered_by", "attempts", "id", "model", "note", "owner", "tried")
+    __slots__ = (
+        "answered_by",
+        "attempts",
+        "headers",
+        "id",
+        "model",
+        "note",
+        "owner",
+        "tried",
+    )
 
     def __init__(self, id: str = "", owner: str = "", model: str = "") -> None:
         self.id = id
@@ -56,6 +66,7 @@ class Trace:
         self.tried: list[Tried] = []
         self.attempts = 0
         self.answered_by: Target | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
 
     def note_attempt(self, tried: Tried) -> None:
         """Note that an upstream was asked.

@@ -1,7 +1,24 @@
-"""Who is calling, and from where."""
+"""Who is calling, from where, and what they may do."""
 
+from llm_proxy.security.access_tokens import AccessTokens
 from llm_proxy.security.address import ClientAddress
 from llm_proxy.security.credentials import read_token
-from llm_proxy.security.tokens import SettingsTokenStore, TokenStore
+from llm_proxy.security.identities import Identities
+from llm_proxy.security.key_ring import KeyRing
+from llm_proxy.security.key_store import KeyStore
+from llm_proxy.security.oidc import OIDC, IdentityProvider
+from llm_proxy.security.pepper import find_pepper
+from llm_proxy.security.tokens import SettingsTokenStore
 
-__all__ = ["ClientAddress", "SettingsTokenStore", "TokenStore", "read_token"]
+__all__ = [
+    "OIDC",
+    "AccessTokens",
+    "ClientAddress",
+    "Identities",
+    "IdentityProvider",
+    "KeyRing",
+    "KeyStore",
+    "SettingsTokenStore",
+    "find_pepper",
+    "read_token",
+]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     Field,
@@ -12,23 +12,22 @@ from pydantic import (
     field_validator,
 )
 from pydantic_settings import (
-    BaseSettings,
     InitSettingsSource,
-    SettingsConfigDict,
 )
 
-from llm_proxy.setting_rules import CHECKS, parse_origins, parse_tokens
+from llm_proxy.setting_rules import (
+    CHECKS,
+    parse_origins,
+    parse_tokens,
+)
+from llm_proxy.settings.state import Count, Seconds, StateSettings, Wait
 from llm_proxy.variables import HOSTED, VariablesSource
-
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Wait = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 # How long the SDKs of OpenAI and Anthropic wait unless they are told otherwise.
 _SDK_TIMEOUT = 600.0
 
 
-class Settings(BaseSettings):
+class Settings(StateSettings):
     """What the operator decides; an environment variable per field, in upper case.
 
     Arguments win over the environment. Only `load_settings` reads the ``.env`` file, so
@@ -38,14 +37,6 @@ class Settings(BaseSettings):
         ValidationError: A value is missing or not acceptable.
         SettingsError: The ``.env`` file or the AWS secret cannot be used.
     """
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        validate_default=True,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
 
     environment: Literal["development", "testing", "staging", "production"] = (
         "development"
@@ -99,11 +90,6 @@ class Settings(BaseSettings):
     """Tokens of an Anthropic answer when the request sets no bound."""
     local_model_path: Path | None = None
     """A GGUF file for the `local` provider, in place of the demo model."""
-
-    database_url: SecretStr | None = None
-    """The database of the ledger, SQLite or Postgres; without one none is kept."""
-    spool_dir: Path = Path(".llm-proxy/spool")
-    """A folder for what the database does not take."""
 
     request_timeout: Seconds = 30.0
     """Seconds for which a provider may be silent."""
@@ -192,7 +178,7 @@ class Settings(BaseSettings):
     def __init__(self, _env_file: str | None = None, **values: object) -> None:
         given = InitSettingsSource(type(self), values)
         variables = VariablesSource(type(self), _env_file)
-        super().__init__(_build_sources=((given, variables), values))
+        super().__init__(_build_sources=((given, variables), values))  # type: ignore[call-arg]
         own = {name.lower(): value for name, value in values.items()}
         self._variables = {**variables.found, **own}
 

@@ -15,14 +15,18 @@ from llm_proxy.settings import ConfigurationError
 from llm_proxy.storage.address import malformed
 from llm_proxy.storage.faults import unavailable
 
+# Makes a connection of asyncpg.
+Connect = Callable[[], Coroutine[Any, Any, Any]]
+
 _POOL_SIZE = 5
-_OVERFLOW = 5
 # Balancers and NAT gateways forget connections that were quiet for 4 to 6 minutes.
 _RECYCLE_SECONDS = 180
 _PAUSE_SECONDS = 0.02
 
 
-def sqlite_engine(url: sa.URL, wait_seconds: float) -> AsyncEngine:
+def sqlite_engine(
+    url: sa.URL, wait_seconds: float, size: int = _POOL_SIZE
+) -> AsyncEngine:
     """Make an engine for SQLite whose transactions write, unless they say otherwise.
 
     The driver begins no transactions by itself, so that what is begun here is what is
@@ -31,6 +35,7 @@ def sqlite_engine(url: sa.URL, wait_seconds: float) -> AsyncEngine:
     Args:
         url: As SQLAlchemy has it.
         wait_seconds: How long to wait for other writers, and for a connection.
+        size: How many connections there may be.
 
     Returns:
         The engine; the option ``sqlite_begin`` replaces ``BEGIN IMMEDIATE``.
@@ -38,17 +43,37 @@ def sqlite_engine(url: sa.URL, wait_seconds: float) -> AsyncEngine:
     engine = create_async_engine(
         url,
         connect_args={"isolation_level": None, "timeout": wait_seconds},
-        pool_size=_POOL_SIZE,
+        pool_size=size,
         max_overflow=0,
         pool_timeout=wait_seconds,
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "connect", _set_up)
+    event.listen(engine.sync_engine, "connect", lambda made, _: _set_up(made))
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
 
-def _set_up(connection: Any, _: object) -> None:  # noqa: ANN401 - of any driver
+def sqlite_connection(
+    name: str, wait_seconds: float, *, is_uri: bool
+) -> sqlite3.Connection:
+    """Connect to SQLite without SQLAlchemy, for one thread.
+
+    Args:
+        name: A path or a URI.
+        wait_seconds: How long to wait for other writers.
+        is_uri: Which of the two.
+
+    Returns:
+        A connection that begins no transactions by itself.
+    """
+    connection = sqlite3.connect(
+        name, timeout=wait_seconds, isolation_level=None, uri=is_uri
+    )
+    _set_up(connection)
+    return connection
+
+
+def _set_up(connection: Any) -> None:  # noqa: ANN401 - of any driver
     cursor = connection.cursor()
     # With WAL, a commit outlives the process at once, and the power at the next
     # checkpoint: a power cut may take the latest commits, and never harms the rest.
@@ -90,24 +115,24 @@ def _is_prepared(path: Path, wait_seconds: float) -> bool:
     return True
 
 
-def postgres_engine(dsn: str, wait_seconds: float) -> AsyncEngine:
+def postgres_engine(
+    connect: Connect, wait_seconds: float, size: int = _POOL_SIZE
+) -> AsyncEngine:
     """Make an engine for PostgreSQL, with a bounded pool that notices restarts.
 
     Args:
-        dsn: The address as asyncpg reads it.
-        wait_seconds: How long to wait for the server, and for a connection.
+        connect: As `postgres_connector` makes it.
+        wait_seconds: How long to wait for a connection.
+        size: How many connections are kept; for some time there may be as many again.
 
     Returns:
         The engine; it does not know the password.
-
-    Raises:
-        ConfigurationError: The driver is not installed.
     """
     return create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=_connector(dsn, wait_seconds),
-        pool_size=_POOL_SIZE,
-        max_overflow=_OVERFLOW,
+        async_creator=connect,
+        pool_size=size,
+        max_overflow=size,
         pool_timeout=wait_seconds,
         pool_pre_ping=True,
         pool_recycle=_RECYCLE_SECONDS,
@@ -115,7 +140,22 @@ def postgres_engine(dsn: str, wait_seconds: float) -> AsyncEngine:
     )
 
 
-def _connector(dsn: str, wait_seconds: float) -> Callable[[], Coroutine[Any, Any, Any]]:
+def postgres_connector(
+    dsn: str, wait_seconds: float, statement_seconds: float
+) -> Connect:
+    """Make what connects to PostgreSQL.
+
+    Args:
+        dsn: The address as asyncpg reads it.
+        wait_seconds: How long to wait for the server.
+        statement_seconds: How long a statement may take.
+
+    Returns:
+        Connects, as asyncpg does it; trouble is `StorageUnavailableError`.
+
+    Raises:
+        ConfigurationError: The driver is not installed.
+    """
     try:
         import asyncpg
     except ImportError:
@@ -129,7 +169,7 @@ def _connector(dsn: str, wait_seconds: float) -> Callable[[], Coroutine[Any, Any
             return await asyncpg.connect(
                 dsn,
                 timeout=wait_seconds,
-                command_timeout=2 * wait_seconds,
+                command_timeout=statement_seconds,
                 server_settings={"application_name": "llm-proxy"},
             )
         except (OSError, asyncpg.PostgresError) as error:

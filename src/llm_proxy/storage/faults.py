@@ -43,6 +43,15 @@ _POSTGRES_TROUBLE = (
 )
 
 
+# What rows must be for any database to take them: whole, distinct, of their types.
+_SQLITE_REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError)
+_POSTGRES_REFUSALS = ("22", "23")
+
+
+class RefusedRowsError(Exception):
+    """Rows that break a rule of their table, which no waiting mends."""
+
+
 @contextmanager
 def reported() -> Generator[None]:
     """Tell the trouble of the database from our own mistakes, which pass as they are.
@@ -63,11 +72,41 @@ def reported() -> Generator[None]:
         raise
 
 
+@contextmanager
+def reported_by_driver() -> Generator[None]:
+    """Do as `reported` where a driver is used without SQLAlchemy.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        StorageUnavailableError: The database is not there, or cannot do its work.
+        RefusedRowsError: It works, and does not take the rows. The text does not
+            repeat them.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_trouble(error) or isinstance(error, OSError):
+            raise unavailable(error) from error
+        if _is_refusal(error):
+            raise RefusedRowsError(type(error).__name__) from None
+        raise
+
+
+def _is_refusal(error: Exception) -> bool:
+    state = getattr(error, "sqlstate", None) or ""
+    # The drivers' word for values of a wrong type is one of the last two.
+    return state.startswith(_POSTGRES_REFUSALS) or isinstance(
+        error, (*_SQLITE_REFUSALS, ValueError, OverflowError)
+    )
+
+
 def is_trouble(error: BaseException | None) -> bool:
     """Decide whether an error of a driver is the database's.
 
     Args:
-        error: As sqlite3 raises it, or SQLAlchemy's form of asyncpg's.
+        error: As sqlite3 or asyncpg raises it, or SQLAlchemy's form of asyncpg's.
 
     Returns:
         False for what no waiting mends: wrong SQL, and rows that break a constraint.

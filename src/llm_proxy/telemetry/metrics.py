@@ -109,6 +109,12 @@ class Metrics:
             "Calls to language models under way.",
             registry=registry,
         )
+        self._cached = Counter(
+            "llm_cache_requests_total",
+            "Calls that the cache was asked about: hit, miss, bypass, flight.",
+            ("result",),
+            registry=registry,
+        )
         self._errors = Counter(
             "llm_errors_total",
             "Errors told to callers, by error code.",
@@ -191,6 +197,14 @@ class Metrics:
             series = self._attempts.labels(provider, outcome)
             self._tried[provider, outcome] = series
         series.inc()
+
+    def observe_cache(self, result: str) -> None:
+        """Count one call that the cache was asked about.
+
+        Args:
+            result: What it has said.
+        """
+        self._cached.labels(result).inc()
 
     def observe_error(self, code: str) -> None:
         """Count one error that a caller was told.

@@ -1,5 +1,13 @@
 """The frozen values that travel between the layers."""
 
+from llm_proxy.types.allowance import (
+    UNBOUNDED,
+    Allowance,
+    Budget,
+    Period,
+    Subject,
+    SubjectKind,
+)
 from llm_proxy.types.answer import (
     FILTERED,
     ChatResponse,
@@ -23,7 +31,11 @@ from llm_proxy.types.parts import (
     said,
 )
 from llm_proxy.types.principal import (
+    ROLES,
+    AccessRole,
     Principal,
+    Scope,
+    SurfaceName,
 )
 from llm_proxy.types.request import (
     ChatRequest,
@@ -40,6 +52,11 @@ from llm_proxy.types.timeouts import (
 __all__ = [
     "FILTERED",
     "NO_TIMEOUTS",
+    "ROLES",
+    "UNBOUNDED",
+    "AccessRole",
+    "Allowance",
+    "Budget",
     "CacheTTL",
     "ChatRequest",
     "ChatResponse",
@@ -48,10 +65,15 @@ __all__ = [
     "Media",
     "Message",
     "Part",
+    "Period",
     "Principal",
     "Reasoning",
     "ResponseFormat",
     "Role",
+    "Scope",
+    "Subject",
+    "SubjectKind",
+    "SurfaceName",
     "Text",
     "Thinking",
     "ThinkingDelta",

@@ -10,7 +10,7 @@ from llm_proxy.types.parts import Part, join_text
 FinishReason = Literal["stop", "length", "content_filter", "refusal", "tool_calls"]
 # How an answer ends that a provider's filter has cut short, or the model refused.
 FILTERED: frozenset[str | None] = frozenset(("content_filter", "refusal"))
-UsageSource = Literal["provider", "none"]
+UsageSource = Literal["provider", "counted", "partial", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Usage:
         cached_tokens: The part of the input that the provider read from its cache.
         cache_write_tokens: The part of the input that it wrote to its cache.
         reasoning_tokens: The part of the output that is thoughts.
-        source: ``provider`` when the upstream reported them, else ``none``.
+        source: Who counted: the ``provider``, or we, a whole answer (``counted``) or as
+            much of one as was delivered (``partial``); ``none`` if nobody did.
         reported_cost: US dollars, where the upstream says what it charges.
     """
 

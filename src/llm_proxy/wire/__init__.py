@@ -7,6 +7,7 @@ from llm_proxy.wire.anthropic_messages import (
 )
 from llm_proxy.wire.azure import AzureChat
 from llm_proxy.wire.bedrock import BedrockConverse
+from llm_proxy.wire.counting import asked_texts, delivered_texts
 from llm_proxy.wire.dialect import (
     Dialect,
     Encoded,
@@ -63,6 +64,8 @@ __all__ = [
     "Surface",
     "UpstreamFaultError",
     "WireError",
+    "asked_texts",
+    "delivered_texts",
     "gather",
     "latest_texts",
     "scatter",

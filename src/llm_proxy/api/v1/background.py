@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
+from llm_proxy.call import Call
 from llm_proxy.drain import Drain, Work
 from llm_proxy.errors import APIError, InternalError, OverloadedError
-from llm_proxy.exchange import Call
 from llm_proxy.gateway import Gateway
 from llm_proxy.routing import Target
 from llm_proxy.telemetry import get_logger

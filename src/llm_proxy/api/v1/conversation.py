@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fastapi import Request, Response
 
+from llm_proxy.answers import StreamedAnswer
 from llm_proxy.api.admission import admit
 from llm_proxy.api.calls import new_call
 from llm_proxy.api.connection import Connected
@@ -13,7 +14,6 @@ from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.surfaces import ANTHROPIC, COMPLETIONS, OPENAI, own_headers
 from llm_proxy.errors import APIError
 from llm_proxy.gateway import Gateway
-from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.routing import Catalog
 from llm_proxy.wire import Passage, Surface
 
@@ -34,7 +34,7 @@ async def messages(request: Request) -> Response:
 
 
 async def _converse(request: Request, surface: Surface) -> Response:
-    caller = admit(request, "api", "chat")
+    caller = await admit(request, "api", "chat")
     inquiry = await read_inquiry(request, surface)
     catalog: Catalog = request.app.state.catalog
     route = catalog.resolve(inquiry.asked.model, inquiry.latest_text)
@@ -50,7 +50,7 @@ async def _converse(request: Request, surface: Surface) -> Response:
     return json_response(passage.data, (*headers, *passage.headers))
 
 
-def upstream_headers(live: LiveAnswer[Passage]) -> tuple[tuple[bytes, bytes], ...]:
+def upstream_headers(live: StreamedAnswer[Passage]) -> tuple[tuple[bytes, bytes], ...]:
     """Say which headers of the upstream's response go before a stream.
 
     Args:

@@ -30,7 +30,7 @@ async def count_message_tokens(request: Request) -> Response:
 
     An Anthropic upstream is asked; for others it is an estimate.
     """
-    caller = admit(request, "api")
+    caller = await admit(request, "api")
     inquiry = await read_inquiry(request, ANTHROPIC, {"max_tokens": 1})
     catalog: Catalog = request.app.state.catalog
     route = catalog.resolve(inquiry.asked.model)
@@ -56,7 +56,7 @@ async def count_message_tokens(request: Request) -> Response:
 
 async def count_response_tokens(request: Request) -> Response:
     """Count the tokens of a conversation in the dialect of OpenAI's responses."""
-    admit(request, "api")
+    await admit(request, "api")
     inquiry = await read_inquiry(request, RESPONSES)
     catalog: Catalog = request.app.state.catalog
     target = catalog.resolve(inquiry.asked.model).first

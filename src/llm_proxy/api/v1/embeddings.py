@@ -1,5 +1,6 @@
 """Embeddings: texts go in, vectors come out."""
 
+from dataclasses import replace
 from functools import partial
 
 from fastapi import Request, Response
@@ -8,6 +9,7 @@ from llm_proxy.api.admission import admit
 from llm_proxy.api.calls import new_call
 from llm_proxy.api.v1.forwarding import run_errand
 from llm_proxy.api.v1.payload import read_json_payload
+from llm_proxy.demand import demand_of_fields
 from llm_proxy.providers import Errand
 from llm_proxy.routing import Catalog
 from llm_proxy.wire.openai_embeddings import check_input, observe_embeddings
@@ -15,7 +17,7 @@ from llm_proxy.wire.openai_embeddings import check_input, observe_embeddings
 
 async def embeddings(request: Request) -> Response:
     """Turn texts into vectors, as OpenAI's embeddings do."""
-    caller = admit(request, "api", "chat")
+    caller = await admit(request, "api", "chat")
     payload = await read_json_payload(request)
     check_input(payload.fields)
     as_base64 = payload.fields.get("encoding_format") == "base64"
@@ -27,4 +29,5 @@ async def embeddings(request: Request) -> Response:
         body_for=payload.with_model,
         observe=partial(observe_embeddings, as_base64=as_base64),
     )
-    return await run_errand(request, call, errand)
+    demand = replace(demand_of_fields(payload.fields), output_tokens=0)
+    return await run_errand(request, call, errand, demand)

@@ -8,20 +8,24 @@ from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.byte_stream import ByteStream
 from llm_proxy.api.v1.conversation import PassageWriter
 from llm_proxy.api.v1.surfaces import OPENAI
-from llm_proxy.exchange import Call
+from llm_proxy.call import Call
+from llm_proxy.demand import NO_TOKENS, Demand
 from llm_proxy.gateway import Gateway
 from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.providers import Errand
 from llm_proxy.wire import Passage
 
 
-async def run_errand(request: Request, call: Call, errand: Errand) -> Response:
+async def run_errand(
+    request: Request, call: Call, errand: Errand, demand: Demand = NO_TOKENS
+) -> Response:
     """Let an upstream answer a request.
 
     Args:
         request: Its connection is watched.
         call: Who asks whom.
         errand: What is asked.
+        demand: How much may be used for it.
 
     Returns:
         JSON at once; events and bytes as they come.
@@ -31,7 +35,7 @@ async def run_errand(request: Request, call: Call, errand: Errand) -> Response:
     """
     gateway: Gateway = request.app.state.gateway
     async with Connected(request.receive, request.app.state.drain):
-        live = await gateway.forward(call, errand)
+        live = await gateway.forward(call, errand, demand)
         (_, content_type), *headers = live.first[0].headers
         media_type = content_type.partition(b";")[0].rstrip()
         if media_type == b"text/event-stream":

@@ -62,7 +62,7 @@ async def _pass_on(
     *,
     raw: bool = False,
 ) -> Response:
-    caller = admit(request, "api", "chat")
+    caller = await admit(request, "api", "chat")
     payload = await read(request)
     catalog: Catalog = request.app.state.catalog
     feature = "v1" + path.replace("/", ".")

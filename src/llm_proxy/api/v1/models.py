@@ -11,17 +11,20 @@ from llm_proxy.api.admission import admit
 from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.paging import read_limit, wrong_query
 from llm_proxy.api.v1.surfaces import ANTHROPIC, own_headers, speaks_anthropic
+from llm_proxy.errors import UnknownModelError
 from llm_proxy.routing import Catalog, ListedModel
+from llm_proxy.types import Principal
 
 _LONGEST_PAGE = 1000
 
 
 async def list_models(request: Request) -> Response:
     """List the models; in Anthropic's form if ``anthropic-version`` was sent."""
-    admit(request, "api")
+    caller = await admit(request, "api")
     catalog: Catalog = request.app.state.catalog
     # The first call reads the price catalogue, for which the loop cannot wait.
-    models = await asyncio.to_thread(catalog.listed)
+    listed = await asyncio.to_thread(catalog.listed)
+    models = [model for model in listed if _may_ask(caller, model)]
     if speaks_anthropic(request.scope):
         return _anthropic(request, _page(models, request))
     data = [_openai_model(model) for model in models]
@@ -30,14 +33,21 @@ async def list_models(request: Request) -> Response:
 
 async def retrieve_model(request: Request) -> Response:
     """Describe one model; in Anthropic's form if ``anthropic-version`` was sent."""
-    admit(request, "api")
+    caller = await admit(request, "api")
     catalog: Catalog = request.app.state.catalog
     model = await asyncio.to_thread(
         catalog.listed_model, request.path_params["model_id"]
     )
+    if not _may_ask(caller, model):
+        raise UnknownModelError
     if speaks_anthropic(request.scope):
         return _anthropic(request, _anthropic_model(model))
     return json_response(_openai_model(model))
+
+
+def _may_ask(caller: Principal, model: ListedModel) -> bool:
+    full_name = f"{model.owned_by}/{model.id}"
+    return caller.may_ask(model.id) or caller.may_ask(full_name)
 
 
 def _openai_model(model: ListedModel) -> dict[str, Any]:

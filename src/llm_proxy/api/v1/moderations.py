@@ -16,7 +16,7 @@ _DEFAULT_MODEL = "omni-moderation-latest"
 
 async def moderations(request: Request) -> Response:
     """Judge texts and images, as OpenAI's moderations do."""
-    caller = admit(request, "api", "chat")
+    caller = await admit(request, "api", "chat")
     payload = await read_json_payload(request, _DEFAULT_MODEL)
     catalog: Catalog = request.app.state.catalog
     route = catalog.resolve(payload.model)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import orjson
 from fastapi import Request, Response
 
+from llm_proxy.answers import StreamedAnswer
 from llm_proxy.api.admission import admit
 from llm_proxy.api.calls import new_call
 from llm_proxy.api.connection import Connected
@@ -17,7 +18,6 @@ from llm_proxy.api.v1.keeping import Keeper
 from llm_proxy.api.v1.surfaces import RESPONSES
 from llm_proxy.errors import APIError, InvalidInputError, UnsupportedFeatureError
 from llm_proxy.gateway import Gateway
-from llm_proxy.live_answer import LiveAnswer
 from llm_proxy.routing import Catalog
 from llm_proxy.wire import Inquiry, Passage
 from llm_proxy.wire.openai_responses import failed_event, final_response
@@ -27,7 +27,7 @@ _FEATURE = "v1.openai_responses"
 
 async def create_response(request: Request) -> Response:
     """Answer in the dialect of OpenAI's responses, and keep the answer if asked to."""
-    caller = admit(request, "api", "chat")
+    caller = await admit(request, "api", "chat")
     inquiry = await read_inquiry(request, RESPONSES)
     catalog: Catalog = request.app.state.catalog
     route = catalog.resolve(inquiry.asked.model, inquiry.latest_text)
@@ -64,7 +64,7 @@ class _ResponseWriter(PassageWriter):
     """Passes events on, and keeps the response that the last one carries."""
 
     def __init__(
-        self, live: LiveAnswer[Passage], inquiry: Inquiry, keeper: Keeper
+        self, live: StreamedAnswer[Passage], inquiry: Inquiry, keeper: Keeper
     ) -> None:
         super().__init__(inquiry.surface)
         self._live = live

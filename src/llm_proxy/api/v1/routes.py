@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from fastapi import Request, Response
 
+from llm_proxy.api.admission import Access
 from llm_proxy.api.v1.conversation import chat_completions, completions, messages
 from llm_proxy.api.v1.count_tokens import count_message_tokens, count_response_tokens
 from llm_proxy.api.v1.embeddings import embeddings
@@ -31,34 +32,40 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class V1Route(NamedTuple):
-    """One function at one address."""
+    """One function at one of its addresses; its name is the canonical one."""
 
     path: str
     method: str
     endpoint: Endpoint
+    access: Access
+    name: str
 
 
-_PLACES: tuple[tuple[str, str, Endpoint], ...] = (
-    ("chat/completions", "POST", chat_completions),
-    ("messages", "POST", messages),
-    ("messages/count_tokens", "POST", count_message_tokens),
-    ("responses", "POST", create_response),
-    ("responses/input_tokens", "POST", count_response_tokens),
-    ("responses/{response_id}", "GET", retrieve_response),
-    ("responses/{response_id}", "DELETE", delete_response),
-    ("responses/{response_id}/cancel", "POST", cancel_response),
-    ("responses/{response_id}/input_items", "GET", list_input_items),
-    ("completions", "POST", completions),
-    ("embeddings", "POST", embeddings),
-    ("models", "GET", list_models),
-    ("models/{model_id:path}", "GET", retrieve_model),
-    ("moderations", "POST", moderations),
-    ("images/generations", "POST", image_generations),
-    ("images/edits", "POST", image_edits),
-    ("images/variations", "POST", image_variations),
-    ("audio/speech", "POST", speech),
-    ("audio/transcriptions", "POST", transcriptions),
-    ("audio/translations", "POST", translations),
+_OPENAI = Access("models:call", "openai")
+_ANTHROPIC = Access("models:call", "anthropic")
+_READING = Access("models:read")
+
+_PLACES: tuple[tuple[str, str, Endpoint, Access], ...] = (
+    ("chat/completions", "POST", chat_completions, _OPENAI),
+    ("messages", "POST", messages, _ANTHROPIC),
+    ("messages/count_tokens", "POST", count_message_tokens, _ANTHROPIC),
+    ("responses", "POST", create_response, _OPENAI),
+    ("responses/input_tokens", "POST", count_response_tokens, _OPENAI),
+    ("responses/{response_id}", "GET", retrieve_response, _OPENAI),
+    ("responses/{response_id}", "DELETE", delete_response, _OPENAI),
+    ("responses/{response_id}/cancel", "POST", cancel_response, _OPENAI),
+    ("responses/{response_id}/input_items", "GET", list_input_items, _OPENAI),
+    ("completions", "POST", completions, _OPENAI),
+    ("embeddings", "POST", embeddings, _OPENAI),
+    ("models", "GET", list_models, _READING),
+    ("models/{model_id:path}", "GET", retrieve_model, _READING),
+    ("moderations", "POST", moderations, _OPENAI),
+    ("images/generations", "POST", image_generations, _OPENAI),
+    ("images/edits", "POST", image_edits, _OPENAI),
+    ("images/variations", "POST", image_variations, _OPENAI),
+    ("audio/speech", "POST", speech, _OPENAI),
+    ("audio/transcriptions", "POST", transcriptions, _OPENAI),
+    ("audio/translations", "POST", translations, _OPENAI),
 )
 
 
@@ -69,7 +76,7 @@ def v1_routes() -> list[V1Route]:
         The routes; paths are Starlette's templates.
     """
     return [
-        V1Route(path, method, endpoint)
-        for place, method, endpoint in _PLACES
+        V1Route(path, method, endpoint, access, addresses(place)[0])
+        for place, method, endpoint, access in _PLACES
         for path in addresses(place)
     ]

@@ -25,7 +25,7 @@ _LONGEST_PAGE = 100
 
 async def retrieve_response(request: Request) -> Response:
     """Read a response that was kept."""
-    caller, stored = _find(request)
+    caller, stored = await _find(request)
     if stored.provider:
         return await _ask(request, caller, stored, "GET")
     if request.query_params.get("stream") == "true":
@@ -35,7 +35,7 @@ async def retrieve_response(request: Request) -> Response:
 
 async def delete_response(request: Request) -> Response:
     """Forget a response that was kept."""
-    caller, stored = _find(request)
+    caller, stored = await _find(request)
     answer = json_response({"id": stored.id, "object": "response", "deleted": True})
     if stored.provider:
         answer = await _ask(request, caller, stored, "DELETE")
@@ -49,7 +49,7 @@ async def delete_response(request: Request) -> Response:
 
 async def cancel_response(request: Request) -> Response:
     """Stop a response that is made in the background."""
-    caller, stored = _find(request)
+    caller, stored = await _find(request)
     if stored.provider:
         return await _ask(request, caller, stored, "POST", "/cancel")
     background: Background = request.app.state.background
@@ -62,7 +62,7 @@ async def cancel_response(request: Request) -> Response:
 
 async def list_input_items(request: Request) -> Response:
     """List what was said to the model before a response that was kept."""
-    caller, stored = _find(request)
+    caller, stored = await _find(request)
     if stored.provider:
         return await _ask(request, caller, stored, "GET", "/input_items")
     items = list(stored.input)
@@ -84,8 +84,8 @@ async def list_input_items(request: Request) -> Response:
     )
 
 
-def _find(request: Request) -> tuple[Principal, StoredResponse]:
-    caller = admit(request, "api")
+async def _find(request: Request) -> tuple[Principal, StoredResponse]:
+    caller = await admit(request, "api")
     store: ResponseStore = request.app.state.responses
     return caller, store.get(caller.name, request.path_params["response_id"])
 

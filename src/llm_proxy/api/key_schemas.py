@@ -1,0 +1,206 @@
+"""What is said about virtual keys over HTTP."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from llm_proxy.api.management import (
+    PAGE_LENGTH,
+    AnswerMeta,
+    PageLimit,
+    PageMeta,
+    Query,
+    ShortText,
+    StrictBody,
+)
+from llm_proxy.config.limits import AllowanceConfig
+from llm_proxy.ledger.entry import NANO_DOLLAR
+from llm_proxy.security.key_store import MAX_OVERLAP_SECONDS
+from llm_proxy.types import AccessRole, Allowance, Scope, SurfaceName
+
+_LONGEST_NAME = 255
+_MOST_ITEMS = 100
+
+
+def _read_network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError("must be an address or a network such as 10.0.0.0/8") from None
+
+
+def _read_moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("must be a moment such as 2027-01-01T00:00:00Z")
+    return moment
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    # To the millisecond, as the database has it.
+    return None if seconds is None else datetime.fromtimestamp(round(seconds, 3), UTC)
+
+
+def _sort(values: Collection[str] | None) -> list[str] | None:
+    return None if values is None else sorted(values)
+
+
+def _describe(allowance: Allowance) -> dict[str, Any]:
+    budgets: dict[str, Any] = {}
+    for budget in allowance.budgets:
+        dollars = (budget.nanos * NANO_DOLLAR).normalize()
+        budgets |= {budget.period: f"{dollars:f}", "warn_at": budget.warn_at}
+    return {
+        "requests_per_minute": allowance.requests_per_minute,
+        "tokens_per_minute": allowance.tokens_per_minute,
+        "concurrent_requests": allowance.concurrent_requests,
+        "budgets": budgets,
+    }
+
+
+_Name = Annotated[str, Field(max_length=_LONGEST_NAME)]
+_Names = Annotated[list[_Name], Field(max_length=_MOST_ITEMS)]
+_Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_read_network)]
+_Expiry = Annotated[datetime, BeforeValidator(_read_moment)]
+_Sorted = BeforeValidator(_sort)
+# pydantic takes large numbers of seconds for milliseconds.
+_Moment = BeforeValidator(_moment)
+
+
+class KeyBody(StrictBody):
+    """A key to make: whose it is, what it may do, and for how long."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "spreadsheets",
+                "team": "sales",
+                "role": "developer",
+                "models": ["openai/*"],
+                "allowance": {"requests_per_minute": 60, "budgets": {"month": 20}},
+                "expires_at": "2027-12-31T00:00:00Z",
+            }
+        }
+    )
+
+    name: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
+    organisation: _Name | None = Field(None, description="Default: the caller's own.")
+    team: _Name | None = Field(None, description="Default: the caller's own.")
+    owner: _Name = Field("", description="The person whose key it is.")
+    project: _Name = Field("", description="What its calls are for.")
+    tags: _Names = Field([], description="Words of the operator's.")
+    role: AccessRole = "developer"
+    scopes: list[Scope] | None = Field(
+        None, description="Those of the role that it has. Default: all of them."
+    )
+    models: _Names | None = Field(
+        None,
+        description="Names of models that it may ask, `*` for any text. Default: all.",
+    )
+    surfaces: list[SurfaceName] | None = Field(
+        None, description="Where it may ask them. Default: everywhere."
+    )
+    networks: Annotated[list[_Network], Field(max_length=_MOST_ITEMS)] = Field(
+        [], description="Where its calls may come from. Default: anywhere."
+    )
+    allowance: AllowanceConfig = Field(
+        AllowanceConfig(), description="As below `limits` in llm-proxy.yaml."
+    )
+    expires_at: _Expiry | None = Field(None, description="Default: never.")
+
+
+class RotateBody(StrictBody):
+    """How a key gets another secret."""
+
+    overlap_seconds: float = Field(
+        3600.0,
+        ge=0,
+        le=MAX_OVERLAP_SECONDS,
+        description="How long the secret before it stays valid.",
+    )
+
+
+class KeysParameters(Query):
+    """Which keys to list."""
+
+    organisation: ShortText | None = Field(None, description="Only its keys.")
+    team: ShortText | None = Field(None, description="Only its keys.")
+    owner: ShortText | None = Field(None, description="Only this person's keys.")
+    project: ShortText | None = Field(None, description="Only keys for this project.")
+    after: ShortText = Field("", description="`meta.next` of the page before.")
+    limit: PageLimit = Field(PAGE_LENGTH, description="The most keys of a page.")
+
+
+class BudgetsData(BaseModel):
+    """Money in US dollars, by period."""
+
+    day: str | None = None
+    month: str | None = None
+    total: str | None = None
+    warn_at: float | None = None
+
+
+class AllowanceData(BaseModel):
+    """How much a key may use; null is without a bound."""
+
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent_requests: int | None
+    budgets: BudgetsData
+
+
+class KeyData(BaseModel):
+    """A virtual key, without its secret."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str
+    organisation: str
+    team: str
+    owner: str
+    project: str
+    tags: list[str]
+    role: AccessRole
+    scopes: Annotated[list[Scope] | None, _Sorted]
+    models: list[str] | None
+    surfaces: Annotated[list[SurfaceName] | None, _Sorted]
+    networks: list[IPv4Network | IPv6Network]
+    allowance: Annotated[AllowanceData, BeforeValidator(_describe)]
+    created_at: Annotated[datetime, _Moment]
+    created_by: str
+    expires_at: Annotated[datetime | None, _Moment]
+    revoked_at: Annotated[datetime | None, _Moment]
+
+
+class NewKeyData(KeyData):
+    """A virtual key with a new secret."""
+
+    secret: str = Field(description="Shown here and never again.")
+
+
+class KeyAnswer(BaseModel):
+    """One key."""
+
+    data: KeyData
+    meta: AnswerMeta
+
+
+class NewKeyAnswer(BaseModel):
+    """One key, and its secret."""
+
+    data: NewKeyData
+    meta: AnswerMeta
+
+
+class KeysAnswer(BaseModel):
+    """A page of keys, in the order of their ids."""
+
+    data: list[KeyData]
+    meta: PageMeta

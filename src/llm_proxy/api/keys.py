@@ -1,0 +1,153 @@
+"""Virtual keys over HTTP: made, listed, rotated and revoked."""
+
+from fastapi import Request, Response
+from pydantic import BaseModel
+
+from llm_proxy.api.admission import admit
+from llm_proxy.api.audit import actor_of, recorded_refusals
+from llm_proxy.api.body import read_model
+from llm_proxy.api.key_schemas import (
+    KeyAnswer,
+    KeyBody,
+    KeyData,
+    KeysAnswer,
+    KeysParameters,
+    RotateBody,
+)
+from llm_proxy.api.management import (
+    AnswerMeta,
+    PageMeta,
+    read_optional_model,
+    read_query,
+)
+from llm_proxy.api.response import json_response
+from llm_proxy.errors import NotFoundError
+from llm_proxy.security.granting import may_grant
+from llm_proxy.security.key_store import KeyFilter, KeyStore
+from llm_proxy.security.virtual_key import VirtualKey
+from llm_proxy.types import Principal
+
+_CREATED = 201
+
+
+async def create_key(request: Request) -> Response:
+    """Make a key; its secret is in this answer and never in another."""
+    async with recorded_refusals(request, "key.create"):
+        caller = await admit(request, "api")
+        store = _store(request)
+        key = _new_key(await read_model(request, KeyBody), caller)
+        may_grant(caller, key)
+    secret = await store.create(key, actor_of(request))
+    answer = _answer_secret(request, key, secret)
+    answer.status_code = _CREATED
+    answer.headers["location"] = f"/api/v1/keys/{key.id}"
+    return answer
+
+
+async def list_keys(request: Request) -> Response:
+    """List keys, of which callers with an organisation see its own."""
+    async with recorded_refusals(request, "key.list"):
+        caller = await admit(request, "api")
+    store = _store(request)
+    wanted = read_query(request, KeysParameters)
+    found: list[VirtualKey] = []
+    if wanted.organisation is None or _may_see(caller, wanted.organisation):
+        only = KeyFilter(
+            wanted.organisation or caller.organisation or None,
+            wanted.team,
+            wanted.owner,
+            wanted.project,
+        )
+        found = await store.list_keys(only, wanted.after, wanted.limit + 1)
+    page = found[: wanted.limit]
+    meta = PageMeta(
+        requestId=request.state.request_id,
+        next=page[-1].id if len(found) > len(page) else None,
+    )
+    data = [KeyData.model_validate(key) for key in page]
+    return _answer(KeysAnswer(data=data, meta=meta))
+
+
+async def show_key(request: Request) -> Response:
+    """Show a key, without its secret."""
+    async with recorded_refusals(request, "key.read", request.path_params["id"]):
+        caller = await admit(request, "api")
+    key = await _find_key(request, _store(request), caller)
+    return _answer_key(request, key)
+
+
+async def rotate_key(request: Request) -> Response:
+    """Give a key another secret; the one before it stays valid for a while."""
+    async with recorded_refusals(request, "key.rotate", request.path_params["id"]):
+        caller = await admit(request, "api")
+        store = _store(request)
+        body = await read_optional_model(request, RotateBody)
+        key = await _find_key(request, store, caller)
+        may_grant(caller, key)
+    secret = await store.rotate(key.id, body.overlap_seconds, actor_of(request))
+    return _answer_secret(request, key, secret)
+
+
+async def revoke_key(request: Request) -> Response:
+    """End a key for good; one that is revoked stays as it is."""
+    async with recorded_refusals(request, "key.revoke", request.path_params["id"]):
+        caller = await admit(request, "api")
+        store = _store(request)
+        key = await _find_key(request, store, caller)
+        may_grant(caller, key)
+    return _answer_key(request, await store.revoke(key.id, actor_of(request)))
+
+
+def _store(request: Request) -> KeyStore:
+    store: KeyStore | None = request.app.state.keys
+    if store is None:
+        raise NotFoundError("There are no keys without DATABASE_URL and KEY_PEPPER")
+    return store
+
+
+def _new_key(body: KeyBody, maker: Principal) -> VirtualKey:
+    organisation, team, expiry = body.organisation, body.team, body.expires_at
+    return VirtualKey(
+        name=body.name,
+        organisation=maker.organisation if organisation is None else organisation,
+        team=maker.team if team is None else team,
+        owner=body.owner,
+        project=body.project,
+        tags=tuple(body.tags),
+        role=body.role,
+        scopes=None if body.scopes is None else frozenset(body.scopes),
+        models=None if body.models is None else tuple(body.models),
+        surfaces=None if body.surfaces is None else frozenset(body.surfaces),
+        networks=tuple(body.networks),
+        allowance=body.allowance.allowance,
+        created_by=maker.name,
+        expires_at=None if expiry is None else expiry.timestamp(),
+    )
+
+
+async def _find_key(request: Request, store: KeyStore, caller: Principal) -> VirtualKey:
+    key = await store.get(request.path_params["id"])
+    # That there is a key is no business of other organisations either.
+    if key is None or not _may_see(caller, key.organisation):
+        raise NotFoundError("There is no such key")
+    return key
+
+
+def _may_see(caller: Principal, organisation: str) -> bool:
+    return caller.organisation in ("", organisation)
+
+
+def _answer_key(request: Request, key: VirtualKey) -> Response:
+    meta = AnswerMeta(requestId=request.state.request_id)
+    return _answer(KeyAnswer(data=KeyData.model_validate(key), meta=meta))
+
+
+def _answer_secret(request: Request, key: VirtualKey, secret: str) -> Response:
+    """Answer with a key and its secret, in the form of `NewKeyAnswer`."""
+    data = KeyData.model_validate(key).model_dump(mode="json") | {"secret": secret}
+    meta = {"requestId": request.state.request_id}
+    return json_response({"data": data, "meta": meta})
+
+
+def _answer(answer: BaseModel) -> Response:
+    return json_response(answer.model_dump(mode="json"))

@@ -1,0 +1,121 @@
+"""The answers that need not be asked for again."""
+
+import time
+from collections.abc import Callable, Collection
+
+from llm_proxy.cache.control import ANYTHING, CacheControl
+from llm_proxy.cache.entry import Entry
+from llm_proxy.cache.flights import Flights, Lead
+from llm_proxy.cache.key import cache_key
+from llm_proxy.cache.lookup import Lookup, Result, Slot
+from llm_proxy.cache.policy import Policy
+from llm_proxy.cache.question import Question
+from llm_proxy.cache.store import Store
+from llm_proxy.types import SurfaceName
+
+
+class Cache:
+    """Answers that were given before, and those that are just being asked for.
+
+    Args:
+        store: Keeps answers.
+        policy: Says which, and for how long.
+        policy_version: Of whatever else decides what is answered: guardrails,
+            providers, this program. Answers of another version are not found.
+        observe: Is told how each question was answered.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        policy_version: str,
+        observe: Callable[[Result], None],
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._policy_version = policy_version
+        self._observe = observe
+        self._flights: Flights[Entry] = Flights()
+
+    @property
+    def surfaces(self) -> Collection[SurfaceName]:
+        """The surfaces whose answers are kept; on all others nobody needs to ask."""
+        return self._policy.surfaces
+
+    async def ask(
+        self,
+        tenant: str,
+        question: Question,
+        control: CacheControl = ANYTHING,
+        seconds: float = 60.0,
+    ) -> Lookup:
+        """Look for an answer.
+
+        Who asks what is just being asked waits for that answer, for half of the time at
+        the most; then there is another half to ask without it.
+
+        Args:
+            tenant: Whose answers may be given; everybody's are apart.
+            question: What is asked.
+            control: What the caller says about caches.
+            seconds: How much time the call has.
+
+        Returns:
+            What was found, to be entered at once.
+
+        Raises:
+            InvalidInputError: Another call has asked just that, and it is a mistake.
+        """
+        lookup = await self._ask(tenant, question, control, seconds)
+        self._observe(lookup.result)
+        return lookup
+
+    async def purge(self, tenant: str | None) -> int:
+        """Forget answers.
+
+        Args:
+            tenant: Whose; None for everybody's.
+
+        Returns:
+            As `Store.purge`.
+
+        Raises:
+            StorageUnavailableError: They may still be there.
+        """
+        return await self._store.purge(tenant)
+
+    async def _ask(
+        self, tenant: str, question: Question, control: CacheControl, seconds: float
+    ) -> Lookup:
+        if not (control.keeps and self._policy.covers(question)):
+            return Lookup("bypass")
+        store, policy = self._store, self._policy
+        key = cache_key(tenant, question, self._policy_version)
+        times = await store.seen(tenant, key) if policy.counts else 0
+        slot = Slot(store, policy, tenant, key, times)
+        if not control.reads:
+            return Lookup("bypass", slot=slot)
+        came, started = time.time(), time.perf_counter()
+        landed = await self._flights.join(key, seconds / 2)
+        if isinstance(landed, Lead):
+            lookup = await _lead(slot, landed, control)
+        elif landed is not None and control.accepts(landed.age_seconds(time.time())):
+            lookup = Lookup("flight" if landed.stored_at >= came else "hit", landed)
+        else:
+            lookup = Lookup("miss", slot=slot)
+        lookup.waited_seconds = time.perf_counter() - started
+        return lookup
+
+
+async def _lead(slot: Slot, lead: Lead[Entry], control: CacheControl) -> Lookup:
+    """Look into the store, for all who wait."""
+    try:
+        entry = await slot.store.get(slot.tenant, slot.key)
+    except BaseException as error:
+        lead.fail(error)
+        raise
+    if entry is None or not control.accepts(entry.age_seconds(time.time())):
+        return Lookup("miss", slot=slot, lead=lead)
+    lead.land(entry)
+    return Lookup("hit", entry)

@@ -1,0 +1,103 @@
+"""What a caller has got of an answer, and how many tokens that is."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from llm_proxy.demand import Demand
+from llm_proxy.tokens import count_tokens
+from llm_proxy.types import ChatResponse, Chunk, FinishReason, Usage
+from llm_proxy.wire import Passage, delivered_texts
+
+# Bytes or characters of an answer, and of what was asked, that are looked at; what is
+# longer is as dense. It takes some 15 ms to count them.
+_MOST_COUNTED = 262_144
+
+
+F = TypeVar("F", bound="Facts")
+
+
+class Facts(Protocol):
+    """What an answer, or a piece of one, says about itself."""
+
+    @property
+    def model(self) -> str | None:
+        """The model that the upstream says is answering."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens, where they are reported."""
+        ...
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the answer ended, once it has."""
+        ...
+
+
+class Delivery:
+    """Keeps an answer for as long as nobody else has counted its tokens.
+
+    Args:
+        demand: What was asked.
+    """
+
+    def __init__(self, demand: Demand) -> None:
+        self._demand = demand
+        self._pieces: list[Facts] = []
+        self._kept = 0
+        self._size = 0
+
+    def add(self, batch: Sequence[Facts]) -> None:
+        """Take what the caller gets.
+
+        Args:
+            batch: Passages, chunks or whole answers.
+        """
+        for piece in batch:
+            size = _size(piece)
+            self._size += size
+            if self._kept < _MOST_COUNTED:
+                self._kept += size
+                self._pieces.append(piece)
+
+    def count(self, model: str, *, is_whole: bool) -> Usage:
+        """Count the tokens of the question, and of the answer so far.
+
+        Args:
+            model: The vendor's name of the model that was asked.
+            is_whole: Whether that is all of it.
+
+        Returns:
+            Our own figures; of answers that have no tokens none.
+        """
+        dialect = self._demand.dialect
+        if dialect is None:
+            return Usage()
+        # Counted here, since whoever settles a call cannot wait.
+        read = _count(self._demand.texts(), model)
+        data = b"".join(each.data for each in self._pieces if isinstance(each, Passage))
+        text = delivered_texts(dialect, data) if data else self._text()
+        written = count_tokens([text], model) if text else 0
+        if self._size > self._kept:
+            written = written * self._size // self._kept
+        return Usage(read, written, source="counted" if is_whole else "partial")
+
+    def _text(self) -> str:
+        return "".join(
+            each.text for each in self._pieces if isinstance(each, Chunk | ChatResponse)
+        )
+
+
+def _size(piece: Facts) -> int:
+    if isinstance(piece, Passage):
+        return len(piece.data)
+    return len(piece.text) if isinstance(piece, Chunk | ChatResponse) else 0
+
+
+def _count(texts: Sequence[str], model: str) -> int:
+    text = "\n".join(texts)
+    if not text:
+        return 0
+    counted = count_tokens([text[:_MOST_COUNTED]], model)
+    return counted * len(text) // min(len(text), _MOST_COUNTED)

@@ -1,0 +1,215 @@
+"""What the scripts in ``lua/`` are told, and what their answers mean."""
+
+import hashlib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_proxy.limits.claim import Claim, Kind, Standing, Verdict
+
+if TYPE_CHECKING:
+    from llm_proxy.storage.redis import Script
+
+_FOLDER = Path(__file__).parent / "lua"
+# The braces keep all keys on one node of a cluster.
+_PREFIX = "{llm-proxy}:limits"
+PROCESSES = f"{_PREFIX}:processes"
+
+_WINDOW_SECONDS = 60
+_DAY_SECONDS = 86_400
+# How long a counter of money outlives its latest call, by the length of its period.
+_MONEY_SECONDS: Mapping[int, int] = {
+    len("2026-11-21"): 2 * _DAY_SECONDS,
+    len("2026-11"): 33 * _DAY_SECONDS,
+    len("total"): 400 * _DAY_SECONDS,
+}
+# Until when the settlement of a lease that has expired is still heard.
+_OPEN_SECONDS = _DAY_SECONDS
+# By then, what was sent before a settlement has come or never will.
+_SETTLED_SECONDS = 60
+# Redis counts in 64 bits. Nobody has a limit of a billion dollars, and no call costs
+# nine million: whoever says so must not make the sum of some calls too large.
+_MAX_LIMIT = 2**60
+_MAX_TRUTH = 2**53
+
+_SETTLED: Collection[Kind] = ("tokens", "concurrent", "money")
+_RENEWED: Collection[Kind] = ("concurrent", "money")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a script is given.
+
+    Attributes:
+        keys: ``KEYS``.
+        arguments: ``ARGV``.
+    """
+
+    keys: Sequence[str]
+    arguments: Sequence[str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process as Redis knows it.
+
+    Attributes:
+        name: Unique.
+        lease_seconds: How long it and its leases live without a sign of it.
+    """
+
+    name: str
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What has become of a lease.
+
+    Attributes:
+        claims: What was set aside.
+        tokens: What was used.
+        nanos: What it has cost, in billionths of a dollar.
+    """
+
+    claims: Sequence[Claim]
+    tokens: int
+    nanos: int
+
+
+def load(name: str) -> "Script":
+    """Read a script.
+
+    Args:
+        name: Such as ``reserve``.
+
+    Returns:
+        The script.
+    """
+    # Brings SQLAlchemy with it.
+    from llm_proxy.storage.redis import Script
+
+    return Script((_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
+
+
+def reservation(
+    owner: Owner, lease: str, claims: Sequence[Claim], spent: Mapping[str, int]
+) -> Call:
+    """Say what a call needs.
+
+    Args:
+        owner: The process that makes it.
+        lease: Names the reservation.
+        claims: What it needs.
+        spent: Where counters of money start, as far as somebody knows.
+
+    Returns:
+        What `reserve` is given.
+    """
+    arguments: list[str | int] = [
+        owner.name,
+        lease,
+        str(owner.lease_seconds),
+        _OPEN_SECONDS,
+    ]
+    for claim in claims:
+        start = spent.get(claim.counter)
+        arguments += (
+            claim.kind,
+            min(claim.limit, _MAX_LIMIT),
+            min(claim.amount, _MAX_LIMIT),
+            _keep_seconds(claim, owner),
+            "" if start is None else min(start, _MAX_LIMIT),
+        )
+    keys = [PROCESSES, _lease_key(lease), *map(_counter_key, claims)]
+    return Call(keys, arguments)
+
+
+def verdict(answer: Sequence[Any], claims: Sequence[Claim]) -> Verdict | None:
+    """Read what `reserve` has answered.
+
+    Args:
+        answer: As Redis gives it.
+        claims: What was asked for.
+
+    Returns:
+        How the limits stand; None if Redis does not know the process.
+    """
+    kind, *rest = answer
+    if kind == b"stranger":
+        return None
+    if kind == b"unknown":
+        return Verdict(unknown=tuple(claims[index - 1].counter for index in rest))
+    figures = zip(claims, rest[::3], rest[1::3], rest[2::3], strict=True)
+    return Verdict(
+        tuple(
+            Standing(claim, remaining, reset / 1e6, bool(is_granted))
+            for claim, is_granted, remaining, reset in figures
+        )
+    )
+
+
+def settlements(batch: Mapping[str, Settlement]) -> Call:
+    """Say what has become of leases.
+
+    Args:
+        batch: By the names of the leases.
+
+    Returns:
+        What `settle` is given.
+    """
+    keys: list[str] = []
+    arguments: list[str | int] = [_SETTLED_SECONDS]
+    for lease, settlement in batch.items():
+        claims = [each for each in settlement.claims if each.kind in _SETTLED]
+        truth = {"tokens": settlement.tokens, "money": settlement.nanos}
+        keys += (_lease_key(lease), *map(_counter_key, claims))
+        arguments += (lease, len(claims))
+        for claim in claims:
+            true = min(truth.get(claim.kind, 0), _MAX_TRUTH)
+            arguments += (claim.kind, min(claim.amount, _MAX_LIMIT), true)
+    return Call(keys, arguments)
+
+
+def renewal(owner: Owner, leases: Mapping[str, Sequence[Claim]]) -> Call:
+    """Say that a process lives, and which of its leases are open.
+
+    Args:
+        owner: The process.
+        leases: The claims of each lease, by its name.
+
+    Returns:
+        What `renew` is given.
+    """
+    keys = [PROCESSES]
+    arguments: list[str | int] = [owner.name, str(owner.lease_seconds), _OPEN_SECONDS]
+    for lease, all_claims in leases.items():
+        claims = [each for each in all_claims if each.kind in _RENEWED]
+        keys += (_lease_key(lease), *map(_counter_key, claims))
+        arguments += (lease, len(claims))
+        for claim in claims:
+            seconds = _keep_seconds(claim, owner)
+            arguments += (claim.kind, min(claim.amount, _MAX_LIMIT), seconds)
+    return Call(keys, arguments)
+
+
+def _keep_seconds(claim: Claim, owner: Owner) -> int:
+    """Say how long a counter is kept that nobody uses."""
+    if claim.kind == "money":
+        return _MONEY_SECONDS[len(claim.period)]
+    if claim.kind == "concurrent":
+        return math.ceil(owner.lease_seconds) + 1
+    return _WINDOW_SECONDS + 1
+
+
+def _lease_key(lease: str) -> str:
+    return f"{_PREFIX}:lease:{lease}"
+
+
+def _counter_key(claim: Claim) -> str:
+    # Names are other people's words, of any length and with any characters.
+    name = claim.counter.encode(errors="surrogatepass")
+    digest = hashlib.blake2b(name, digest_size=16).hexdigest()
+    return f"{_PREFIX}:{claim.kind}:{claim.period}:{digest}"

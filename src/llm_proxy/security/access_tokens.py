@@ -1,0 +1,201 @@
+"""Short-lived tokens of our own, which stand for whoever has another credential."""
+
+import math
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from llm_proxy.errors import AuthenticationError, ForbiddenError
+from llm_proxy.security.oidc import NAME_PREFIX
+from llm_proxy.security.signed_token import (
+    RefusedTokenError,
+    Rules,
+    check_claims,
+    load_pyjwt,
+    read_claims,
+    read_header,
+    read_text,
+)
+from llm_proxy.security.verified import Verified
+from llm_proxy.settings import ConfigurationError
+from llm_proxy.types import Principal, Scope
+
+_ALGORITHM = "HS256"
+_AUDIENCE = "llm-proxy"
+# As RFC 9068 calls an access token, so that it is taken for nothing else.
+_KIND = "at+jwt"
+# RFC 7518, 3.2: as long as the hash.
+_MIN_SECRET_BYTES = 32
+_CLAIMS = ("iss", "aud", "sub", "scope", "iat", "nbf", "exp", "jti")
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token of ours says.
+
+    Attributes:
+        name: Of the principal that it stands for.
+        scopes: What its bearer may do, as far as the principal may.
+        expires_at: Until when, in seconds since the epoch.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    expires_at: float
+
+
+class AccessTokens:
+    """Issues and reads tokens signed with a secret of ours (HMAC with SHA-256).
+
+    A token says for whom it stands, and not what they may do beyond its scopes: that
+    is looked up at each use, so it dies with the credential it was issued for.
+
+    Args:
+        secret_key: At least 32 bytes; processes that share it read each other's tokens.
+        max_seconds: The longest life of a token.
+        issuer: The name of this service.
+        clock: Seconds since the epoch.
+
+    Raises:
+        ConfigurationError: The secret is too short, or PyJWT is not installed.
+    """
+
+    def __init__(
+        self,
+        secret_key: str,
+        *,
+        max_seconds: float,
+        issuer: str = "llm-proxy",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._secret = secret_key.encode()
+        if len(self._secret) < _MIN_SECRET_BYTES:
+            raise ConfigurationError(
+                f"JWT_SECRET_KEY: must have at least {_MIN_SECRET_BYTES} characters"
+            )
+        self._jws = load_pyjwt()
+        self._max_seconds = max_seconds
+        self._clock = clock
+        self._verified: Verified[Claims] = Verified(clock=clock)
+        self._rules = Rules(
+            issuer,
+            _AUDIENCE,
+            algorithms=frozenset((_ALGORITHM,)),
+            kinds=frozenset((_KIND,)),
+            required=_CLAIMS,
+            leeway_seconds=30.0,
+        )
+
+    def issue(
+        self,
+        principal: Principal,
+        seconds: float | None = None,
+        scopes: frozenset[Scope] | None = None,
+    ) -> tuple[str, int]:
+        """Issue a token that stands for a caller.
+
+        Args:
+            principal: The caller.
+            seconds: How long it should live; never longer than the caller's own
+                credential and the longest life. None for as long as possible.
+            scopes: What its bearer may do; None for all that the caller may.
+
+        Returns:
+            The token, and for how many seconds it is valid.
+
+        Raises:
+            ForbiddenError: The caller may not do that much, or is known by a token of
+                an identity provider, which `resolve` could not look up.
+            AuthenticationError: The caller's credential expires within a second.
+        """
+        if principal.name.startswith(NAME_PREFIX):
+            raise ForbiddenError(details={"reason": "identity_provider"})
+        scopes = principal.scopes if scopes is None else scopes
+        if not scopes <= principal.scopes:
+            excess = sorted(scopes - principal.scopes)
+            raise ForbiddenError(details={"reason": "scope", "scope": excess})
+        now = self._clock()
+        issued_at = math.floor(now)
+        asked = self._max_seconds if seconds is None else seconds
+        expires_at = now + min(asked, self._max_seconds)
+        if principal.expires_at is not None:
+            expires_at = min(expires_at, principal.expires_at)
+        lifetime = math.floor(expires_at) - issued_at
+        if lifetime < 1:
+            raise AuthenticationError
+        claims = {
+            "iss": self._rules.issuer,
+            "aud": _AUDIENCE,
+            "sub": principal.name,
+            "scope": " ".join(sorted(scopes)),
+            "iat": issued_at,
+            "nbf": issued_at,
+            "exp": issued_at + lifetime,
+            "jti": uuid.uuid4().hex,
+        }
+        return self._sign(claims), lifetime
+
+    def read(self, token: str) -> Claims | None:
+        """Read a token of ours.
+
+        Args:
+            token: As the caller sent it; any text.
+
+        Returns:
+            What it says, or None if it is none of ours, or not valid now.
+        """
+        if (known := self._verified.find(token)) is not None:
+            return known
+        try:
+            claims = self._verify(token)
+        except RefusedTokenError:
+            return None
+        self._verified.add(token, claims, claims.expires_at)
+        return claims
+
+    async def resolve(
+        self, token: str, find_by_name: Callable[[str], Awaitable[Principal | None]]
+    ) -> Principal | None:
+        """Find for whom a token of ours stands, as they are at this moment.
+
+        Args:
+            token: As the caller sent it; any text.
+            find_by_name: Knows principals whose credentials are still valid.
+
+        Returns:
+            The principal with what the token leaves of its scopes and its life, or
+            None if the token is not valid or its principal is nobody any more.
+
+        Raises:
+            StorageUnavailableError: As `find_by_name` says.
+        """
+        claims = self.read(token)
+        if claims is None:
+            return None
+        principal = await find_by_name(claims.name)
+        if principal is None:
+            return None
+        expires_at = claims.expires_at
+        if principal.expires_at is not None:
+            expires_at = min(expires_at, principal.expires_at)
+        if expires_at <= self._clock():
+            return None
+        scopes = principal.scopes & claims.scopes
+        return replace(principal, scopes=scopes, expires_at=expires_at)
+
+    def _sign(self, claims: dict[str, object]) -> str:
+        import jwt
+
+        return jwt.encode(claims, self._secret, _ALGORITHM, {"typ": _KIND})
+
+    def _verify(self, token: str) -> Claims:
+        read_header(token, self._rules)
+        claims = read_claims(self._jws, token, _ALGORITHM, self._secret)
+        now = self._clock()
+        check_claims(claims, self._rules, now)
+        # The leeway is for clocks that differ, not for a longer life.
+        if claims["exp"] <= now:
+            raise RefusedTokenError("exp")
+        name, scope = read_text(claims, "sub"), read_text(claims, "scope")
+        return Claims(name, frozenset(scope.split()), claims["exp"])

@@ -1,0 +1,74 @@
+"""Whose credential it is, whatever kind of credential."""
+
+from llm_proxy.security.access_tokens import AccessTokens
+from llm_proxy.security.key_ring import KeyRing
+from llm_proxy.security.oidc import OIDC
+from llm_proxy.security.signed_token import looks_like_jwt
+from llm_proxy.security.tokens import SettingsTokenStore
+from llm_proxy.security.virtual_key import is_key_id
+from llm_proxy.types import Principal
+
+
+class Identities:
+    """Knows everybody who may have a credential.
+
+    Args:
+        tokens: Those of the settings.
+        ring: Virtual keys; None where there are none.
+        access_tokens: Short-lived tokens of our own; None where none are issued.
+        oidc: An identity provider; None without one.
+    """
+
+    def __init__(
+        self,
+        tokens: SettingsTokenStore,
+        ring: KeyRing | None = None,
+        access_tokens: AccessTokens | None = None,
+        oidc: OIDC | None = None,
+    ) -> None:
+        self._tokens = tokens
+        self._ring = ring
+        self._access_tokens = access_tokens
+        self._oidc = oidc
+
+    def known(self, token: str) -> Principal | None:
+        """Find whose credential it is, as far as that is known without waiting.
+
+        Args:
+            token: As the caller sent it; any text.
+
+        Returns:
+            The caller; None says nothing.
+        """
+        principal = self._tokens.find(token)
+        if principal is None and self._ring is not None:
+            principal = self._ring.cached(token)
+        return principal
+
+    async def find(self, token: str) -> Principal | None:
+        """Find whose credential it is.
+
+        Args:
+            token: As the caller sent it; any text.
+
+        Returns:
+            The caller, or None if it is nobody's.
+
+        Raises:
+            StorageUnavailableError: That cannot be found out now.
+            IdentityProviderUnavailableError: Neither can this.
+        """
+        if not looks_like_jwt(token):
+            return None if self._ring is None else await self._ring.find(token)
+        principal = None
+        if self._access_tokens is not None:
+            principal = await self._access_tokens.resolve(token, self._find_by_name)
+        if principal is None and self._oidc is not None:
+            principal = await self._oidc.find(token)
+        return principal
+
+    async def _find_by_name(self, name: str) -> Principal | None:
+        """Find who has had a token issued, unless that is nobody any more."""
+        if self._ring is not None and is_key_id(name):
+            return await self._ring.find_by_id(name)
+        return self._tokens.find_by_name(name)

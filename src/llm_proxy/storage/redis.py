@@ -1,0 +1,174 @@
+"""The one Redis of the service, which is never waited for long."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llm_proxy.storage.breaker import Breaker
+from llm_proxy.storage.faults import unavailable
+from llm_proxy.storage.redis_driver import connector, reported
+
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
+
+_MAX_CONNECTIONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A program in Lua that Redis runs as one step.
+
+    Attributes:
+        text: The program.
+        digest: By which Redis knows it once it has seen it.
+    """
+
+    text: str
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "digest", digest)
+
+
+class Redis:
+    """Commands and scripts with a bound on their time.
+
+    Whatever goes wrong with the server itself is a `StorageUnavailableError`; wrong
+    commands stay what redis-py makes of them. Nothing is tried again: after a failure
+    nobody knows whether the command was carried out. A server that was away is found
+    again by one of the next calls.
+
+    Args:
+        url: As in ``REDIS_URL``.
+        timeout_seconds: How long a call may take, with the wait for a connection.
+
+    Raises:
+        ConfigurationError: The address is not valid, or the driver is missing.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float = 0.2) -> None:
+        self._connect = connector(url)
+        self._timeout_seconds = timeout_seconds
+        self._places = asyncio.Semaphore(_MAX_CONNECTIONS)
+        self._idle: list[AbstractConnection] = []
+        self._breaker = Breaker("redis")
+        self._is_closed = False
+
+    @property
+    def is_away(self) -> bool:
+        """Whether a call would fail at once, without a word to Redis."""
+        return self._is_closed or self._breaker.is_refusing
+
+    async def open(self) -> None:
+        """See whether Redis answers.
+
+        Raises:
+            StorageUnavailableError: It does not; one that comes back can be used
+                without another call.
+        """
+        await self.execute("PING")
+
+    async def aclose(self) -> None:
+        """Close all connections; those that are in use, after their call."""
+        self._is_closed = True
+        idle, self._idle = self._idle, []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout_seconds):
+                await asyncio.gather(*(each.disconnect() for each in idle))
+
+    async def execute(self, *command: str | bytes | int | float) -> Any:  # noqa: ANN401
+        """Carry out one command.
+
+        Args:
+            command: Its name and its arguments.
+
+        Returns:
+            What Redis answers: bytes, whole numbers, None, and lists of them.
+
+        Raises:
+            StorageUnavailableError: Redis is in trouble, or took too long.
+        """
+        async with self._connection() as connection:
+            return await _ask(connection, *command)
+
+    async def run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[str | bytes | int],
+    ) -> Any:  # noqa: ANN401 - whatever the script returns
+        """Run a script; Redis is sent its text only if it does not know it.
+
+        Args:
+            script: The program.
+            keys: The keys that it touches, ``KEYS`` in it.
+            arguments: ``ARGV`` in it.
+
+        Returns:
+            What it returns, as `execute` does.
+
+        Raises:
+            StorageUnavailableError: Redis is in trouble, or took too long.
+        """
+        from redis.exceptions import NoScriptError
+
+        given = (len(keys), *keys, *arguments)
+        async with self._connection() as connection:
+            try:
+                return await _ask(connection, "EVALSHA", script.digest, *given)
+            except NoScriptError:
+                return await _ask(connection, "EVAL", script.text, *given)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator["AbstractConnection"]:
+        """Give a connection for one call, with all the bounds on it."""
+        if self._is_closed:
+            raise unavailable("redis is closed")
+        limit = asyncio.timeout(self._timeout_seconds)
+        with self._breaker.attempt(), reported():
+            try:
+                async with limit, self._places, self._lend() as connection:
+                    yield connection
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                raise unavailable(f"not done in {self._timeout_seconds:g} s") from error
+
+    @asynccontextmanager
+    async def _lend(self) -> AsyncGenerator["AbstractConnection"]:
+        """Give a connection; only one that waits for no answer is used again."""
+        from redis.exceptions import ResponseError
+
+        connection = self._idle.pop() if self._idle else self._connect()
+        is_clean = False
+        try:
+            await _make_ready(connection)
+            yield connection
+            is_clean = True
+        except ResponseError:
+            is_clean = True
+            raise
+        finally:
+            if is_clean and not self._is_closed:
+                self._idle.append(connection)
+            else:
+                await connection.disconnect(nowait=True)
+
+
+async def _make_ready(connection: "AbstractConnection") -> None:
+    if connection.is_connected and await connection.can_read():
+        # The server has hung up.
+        await connection.disconnect(nowait=True)
+    if not connection.is_connected:
+        await connection.connect()  # type: ignore[no-untyped-call]
+
+
+async def _ask(
+    connection: "AbstractConnection", *command: str | bytes | int | float
+) -> Any:  # noqa: ANN401 - of any type
+    await connection.send_command(*command)
+    return await connection.read_response()

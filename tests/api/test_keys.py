@@ -1,0 +1,334 @@
+"""Virtual keys over HTTP."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+PATH = "/api/v1/keys"
+MODELS = "/api/v1/models"
+TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
+FULL = {
+    "name": "Zoë's spreadsheets",
+    "organisation": "acme",
+    "team": "red",
+    "owner": "zoe@acme.test",
+    "project": "forecast",
+    "tags": ["eu", "beta"],
+    "role": "operator",
+    "scopes": ["models:call", "keys:read"],
+    "models": ["openai/*", "smart"],
+    "surfaces": ["openai", "chat"],
+    "networks": ["127.0.0.0/8", "2001:db8::/32"],
+    "allowance": {
+        "requests_per_minute": 60,
+        "tokens_per_minute": 90_000,
+        "concurrent_requests": 4,
+        "budgets": {"day": 1.5, "month": "20", "warn_at": 0.9},
+    },
+    "expires_at": TOMORROW.isoformat(),
+}
+
+
+class TestCreate:
+    async def test_a_key_is_what_was_asked_for(self, managed):
+        answer = await managed.post(PATH, json=FULL)
+        assert answer.status_code == 201
+        assert answer.json()["meta"] == {"requestId": answer.headers["x-request-id"]}
+        data = answer.json()["data"]
+        assert data == FULL | {
+            "id": data["id"],
+            "secret": data["secret"],
+            "scopes": ["keys:read", "models:call"],
+            "surfaces": ["chat", "openai"],
+            "allowance": FULL["allowance"]
+            | {
+                "budgets": {
+                    "day": "1.5",
+                    "month": "20",
+                    "total": None,
+                    "warn_at": 0.9,
+                }
+            },
+            "created_at": data["created_at"],
+            "created_by": "default",
+            "expires_at": TOMORROW.isoformat().replace("+00:00", "Z"),
+            "revoked_at": None,
+        }
+        assert answer.headers["location"] == f"{PATH}/{data['id']}"
+        made = datetime.fromisoformat(data["created_at"])
+        assert abs(datetime.now(UTC) - made) < timedelta(minutes=1)
+
+    async def test_a_name_is_enough(self, make_key):
+        data = await make_key(name="n")
+        assert data["role"] == "developer"
+        assert {name: data[name] for name in ("organisation", "team", "owner")} == {
+            "organisation": "",
+            "team": "",
+            "owner": "",
+        }
+        assert [data[name] for name in ("scopes", "models", "surfaces")] == [None] * 3
+        assert (data["tags"], data["networks"], data["expires_at"]) == ([], [], None)
+        assert data["allowance"]["requests_per_minute"] is None
+        assert data["allowance"]["budgets"]["month"] is None
+
+    async def test_its_secret_is_a_credential_and_is_shown_once(
+        self, managed, make_key, caller, logs
+    ):
+        data = await make_key()
+        assert re.fullmatch(r"sk-llmp-[0-9A-Za-z]{49}", data["secret"])
+        assert (await caller(data).get(MODELS)).status_code == 200
+        shown = [
+            await managed.get(f"{PATH}/{data['id']}"),
+            await managed.get(PATH),
+            await managed.get("/api/v1/audit"),
+        ]
+        assert all(data["id"] in answer.text for answer in shown)
+        assert all(data["secret"] not in answer.text for answer in shown)
+        assert data["secret"] not in str(logs())
+
+    async def test_nothing_between_keeps_the_answer(self, managed):
+        answer = await managed.post(PATH, json={"name": "n"})
+        assert "no-store" in answer.headers["cache-control"]
+
+    async def test_it_belongs_where_its_maker_does(self, make_key):
+        admin = await make_key(organisation="acme", team="red", role="admin")
+        data = await make_key(by=admin, name="n")
+        assert (data["organisation"], data["team"]) == ("acme", "red")
+        assert data["created_by"] == admin["id"]
+
+    @pytest.mark.parametrize(
+        ("fields", "wrong"),
+        [
+            ({"name": ""}, ["name"]),
+            ({"name": "n" * 256}, ["name"]),
+            ({"name": None}, ["name"]),
+            ({"id": "key_0123456789abcdef"}, ["id"]),
+            ({"created_by": "root"}, ["created_by"]),
+            ({"revoked_at": None}, ["revoked_at"]),
+            ({"secret": "sk-llmp-mine"}, ["secret"]),
+            ({"role": "root"}, ["role"]),
+            ({"scopes": ["everything"]}, ["scopes.0"]),
+            ({"models": "openai/*"}, ["models"]),
+            ({"models": ["m"] * 101}, ["models"]),
+            ({"surfaces": ["telnet"]}, ["surfaces.0"]),
+            ({"networks": ["10.0.0.1/8"]}, ["networks.0"]),
+            ({"networks": [167772160]}, ["networks.0"]),
+            ({"expires_at": "2027-01-01T00:00:00"}, ["expires_at"]),
+            ({"expires_at": 1893456000}, ["expires_at"]),
+            ({"allowance": {"requests": 1}}, ["allowance.requests"]),
+            (
+                {"allowance": {"tokens_per_minute": 0}},
+                ["allowance.tokens_per_minute"],
+            ),
+            (
+                {"allowance": {"budgets": {"month": -1}}},
+                ["allowance.budgets.month"],
+            ),
+            ({"tags": ["t" * 256], "owner": 1}, ["owner", "tags.0"]),
+        ],
+    )
+    async def test_mistakes_are_named(self, managed, fields, wrong):
+        answer = await managed.post(PATH, json={"name": "n"} | fields)
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert error["code"] == "VALIDATION_ERROR"
+        assert [each["field"] for each in error["details"]] == wrong
+
+    @pytest.mark.parametrize(
+        ("fields", "named"),
+        [
+            ({"name": "a\x00b"}, "name"),
+            ({"owner": "a\x1b[2J"}, "owner"),
+            ({"team": "red/blue"}, "team"),
+            ({"role": "viewer", "scopes": ["keys:write"]}, "scopes"),
+            ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+            ({"expires_at": "9999-12-31T23:59:59-23:59"}, "expires_at"),
+        ],
+    )
+    async def test_keys_that_cannot_be_are_refused(self, managed, fields, named):
+        answer = await managed.post(PATH, json={"name": "n"} | fields)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"].startswith(named)
+        assert (await managed.get(PATH)).json()["data"] == []
+
+
+class TestWhoMay:
+    async def test_nobody_grants_more_than_they_have(self, make_key, caller, managed):
+        admin = await make_key(
+            role="admin", allowance={"budgets": {"month": 20}}, organisation="acme"
+        )
+        answer = await caller(admin).post(PATH, json={"name": "n"})
+        assert answer.status_code == 403
+        assert answer.json()["error"]["code"] == "FORBIDDEN"
+        keys = (await managed.get(PATH)).json()["data"]
+        assert [key["id"] for key in keys] == [admin["id"]]
+
+    @pytest.mark.parametrize("role", ["operator", "developer", "viewer"])
+    async def test_only_admins_change_keys(self, make_key, caller, role):
+        other, key = await make_key(), await make_key(role=role)
+        calls = caller(key)
+        path = f"{PATH}/{other['id']}"
+        answers = [
+            await calls.post(PATH, json={"name": "n"}),
+            await calls.post(f"{path}/rotate"),
+            await calls.delete(path),
+        ]
+        assert [answer.status_code for answer in answers] == [403] * 3
+
+    @pytest.mark.parametrize(
+        ("role", "status"), [("operator", 200), ("developer", 403), ("viewer", 403)]
+    )
+    async def test_operators_read_them(self, make_key, caller, role, status):
+        key = await make_key(role=role)
+        calls = caller(key)
+        answers = [await calls.get(PATH), await calls.get(f"{PATH}/{key['id']}")]
+        assert [answer.status_code for answer in answers] == [status] * 2
+
+    async def test_keys_of_other_organisations_are_not_there(self, make_key, caller):
+        theirs = await make_key(organisation="globex")
+        admin = await make_key(organisation="acme", role="admin")
+        calls = caller(admin)
+        path = f"{PATH}/{theirs['id']}"
+        answers = [
+            await calls.get(path),
+            await calls.post(f"{path}/rotate"),
+            await calls.delete(path),
+            await calls.get(f"{PATH}/key_0000000000000000"),
+            await calls.get(f"{PATH}/%00"),
+        ]
+        assert [answer.status_code for answer in answers] == [404] * 5
+        assert len({answer.json()["error"]["message"] for answer in answers}) == 1
+        for query in ("", "?organisation=acme"):
+            keys = (await calls.get(PATH + query)).json()["data"]
+            assert [key["id"] for key in keys] == [admin["id"]]
+        assert (await calls.get(f"{PATH}?organisation=globex")).json()["data"] == []
+        assert (await caller(theirs).get(MODELS)).status_code == 200
+
+    async def test_without_a_database_there_are_none(self, client):
+        calls = client(database_url="off")
+        answers = [await calls.get(PATH), await calls.post(PATH, json={"name": "n"})]
+        assert [answer.status_code for answer in answers] == [404, 404]
+        assert "DATABASE_URL" in answers[0].json()["error"]["message"]
+
+
+class TestList:
+    async def test_it_is_read_page_by_page(self, managed, make_key):
+        made = [(await make_key())["id"] for _ in range(5)]
+        pages, after = [], ""
+        while after is not None:
+            answer = await managed.get(PATH, params={"limit": 2, "after": after})
+            body = answer.json()
+            pages.append([key["id"] for key in body["data"]])
+            after = body["meta"]["next"]
+        assert pages == [sorted(made)[:2], sorted(made)[2:4], sorted(made)[4:]]
+
+    async def test_filters_are_combined(self, managed, make_key):
+        wanted = {
+            "organisation": "acme",
+            "team": "red",
+            "owner": "zoe",
+            "project": "forecast",
+        }
+        key = await make_key(**wanted)
+        for name in wanted:
+            await make_key(**wanted | {name: "other"})
+        keys = (await managed.get(PATH, params=wanted)).json()["data"]
+        assert [each["id"] for each in keys] == [key["id"]]
+
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [
+            ("limit=0", "limit"),
+            ("limit=101", "limit"),
+            ("limit=1&limit=2", "limit"),
+            ("team=a%00", "team"),
+            ("team=" + "t" * 256, "team"),
+            ("name=n", "name"),
+        ],
+    )
+    async def test_wrong_parameters_are_named(self, managed, query, field):
+        answer = await managed.get(f"{PATH}?{query}")
+        assert answer.status_code == 400
+        [detail] = answer.json()["error"]["details"]
+        assert detail["field"] == field
+
+
+class TestRotate:
+    async def test_both_secrets_are_good_for_a_while(self, managed, make_key, caller):
+        old = await make_key(name="n")
+        answer = await managed.post(f"{PATH}/{old['id']}/rotate")
+        assert answer.status_code == 200
+        new = answer.json()["data"]
+        assert new["secret"] != old["secret"]
+        assert new == old | {"secret": new["secret"]}
+        for each in (old, new):
+            assert (await caller(each).get(MODELS)).status_code == 200
+
+    async def test_without_an_overlap_only_the_new_one_is(
+        self, managed, make_key, caller
+    ):
+        old = await make_key()
+        assert (await caller(old).get(MODELS)).status_code == 200
+        answer = await managed.post(
+            f"{PATH}/{old['id']}/rotate", json={"overlap_seconds": 0}
+        )
+        new = answer.json()["data"]
+        assert (await caller(old).get(MODELS)).status_code == 401
+        assert (await caller(new).get(MODELS)).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"overlap_seconds": -1}, "overlap_seconds"),
+            ({"overlap_seconds": 2_592_001}, "overlap_seconds"),
+            ({"overlap_seconds": "60"}, "overlap_seconds"),
+            ({"overlap": 60}, "overlap"),
+        ],
+    )
+    async def test_mistakes_are_named(self, managed, make_key, body, field):
+        key = await make_key()
+        answer = await managed.post(f"{PATH}/{key['id']}/rotate", json=body)
+        assert answer.status_code == 400
+        [detail] = answer.json()["error"]["details"]
+        assert detail["field"] == field
+
+    async def test_a_body_without_a_length_is_read(self, managed, make_key):
+        async def body():
+            yield b'{"overlap_seconds": -1}'
+
+        key = await make_key()
+        answer = await managed.post(
+            f"{PATH}/{key['id']}/rotate",
+            content=body(),
+            headers={"content-type": "application/json"},
+        )
+        assert answer.status_code == 400
+
+    async def test_what_is_revoked_gets_no_other(self, managed, make_key):
+        key = await make_key()
+        await managed.delete(f"{PATH}/{key['id']}")
+        answer = await managed.post(f"{PATH}/{key['id']}/rotate")
+        assert answer.status_code == 400
+
+    async def test_a_key_that_may_do_more_is_out_of_reach(self, make_key, caller):
+        other = await make_key()
+        admin = await make_key(role="admin", models=["openai/*"])
+        for method, path in (("POST", "/rotate"), ("DELETE", "")):
+            answer = await caller(admin).request(method, f"{PATH}/{other['id']}{path}")
+            assert answer.status_code == 403
+        assert (await caller(other).get(MODELS)).status_code == 200
+
+
+class TestRevoke:
+    async def test_it_is_for_good_and_may_be_repeated(self, managed, make_key, caller):
+        key = await make_key()
+        assert (await caller(key).get(MODELS)).status_code == 200
+        first, second = [await managed.delete(f"{PATH}/{key['id']}") for _ in range(2)]
+        assert first.status_code == second.status_code == 200
+        data = first.json()["data"]
+        assert data["revoked_at"] is not None
+        assert data == second.json()["data"]
+        assert (await caller(key).get(MODELS)).status_code == 401
+        shown = await managed.get(f"{PATH}/{key['id']}")
+        assert shown.json()["data"] == data

@@ -1,0 +1,116 @@
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+
+from llm_proxy.errors import (
+    IdempotencyConflictError,
+    IdempotencyMismatchError,
+    StorageUnavailableError,
+)
+from llm_proxy.idempotency import Claim, DatabaseStore, Earlier, SavedAnswer
+from llm_proxy.storage import Database
+from llm_proxy.storage.tables import idempotency
+
+LEASE = 60
+DAY = 86_400
+ANSWER = SavedAnswer(
+    201,
+    ((b"content-type", b"application/json"), (b"x-llm-proxy-dropped", b"caf\xe9")),
+    b'{"\xff": "\x00"}',
+)
+
+
+async def test_of_many_at_a_time_one_gets_the_key(stores):
+    asked = [stores[number % 2].claim("key", "request") for number in range(50)]
+    found = await asyncio.gather(*asked)
+    assert [type(each) for each in found].count(Claim) == 1
+    assert found.count(Earlier("request", None)) == 49
+
+
+async def test_keys_do_not_know_each_other(store):
+    for key in ("one", "other"):
+        assert isinstance(await store.claim(key, "request"), Claim)
+
+
+async def test_an_answer_is_everybodys_byte_for_byte(stores):
+    claim = await stores[0].claim("key", "request")
+    assert await stores[0].save(claim, ANSWER)
+    for store in stores:
+        assert await store.claim("key", "any") == Earlier("request", ANSWER)
+
+
+async def test_a_claim_expires_unless_it_is_renewed(stores, clock):
+    one, other = stores
+    claim = await one.claim("key", "request")
+    for _ in range(3):
+        clock.passes(LEASE - 1)
+        assert await one.renew(claim)
+        assert await other.claim("key", "request") == Earlier("request", None)
+    clock.passes(LEASE + 1)
+    assert isinstance(await other.claim("key", "another request"), Claim)
+    assert await one.claim("key", "any") == Earlier("another request", None)
+
+
+@pytest.mark.parametrize("ended", ["taken over", "answered", "given up"])
+async def test_a_claim_that_is_lost_can_do_nothing(stores, clock, ended):
+    one, other = stores
+    claim = await one.claim("key", "request")
+    if ended == "taken over":
+        clock.passes(LEASE + 1)
+        await other.save(await other.claim("key", "request"), ANSWER)
+    elif ended == "answered":
+        await one.save(claim, ANSWER)
+    else:
+        await one.release(claim)
+        await other.save(await other.claim("key", "request"), ANSWER)
+    assert not await one.renew(claim)
+    assert not await one.save(claim, SavedAnswer(200, (), b"another"))
+    await one.release(claim)
+    assert await one.claim("key", "any") == Earlier("request", ANSWER)
+
+
+async def test_after_a_claim_is_given_up_the_next_is_the_first(stores):
+    await stores[0].release(await stores[0].claim("key", "request"))
+    assert isinstance(await stores[1].claim("key", "another request"), Claim)
+
+
+async def test_an_answer_lasts_for_a_day(store, clock):
+    await store.save(await store.claim("key", "request"), ANSWER)
+    clock.passes(DAY - 1)
+    assert await store.claim("key", "request") == Earlier("request", ANSWER)
+    clock.passes(2)
+    assert isinstance(await store.claim("key", "another request"), Claim)
+
+
+def test_another_request_gets_no_answer():
+    for answer in (None, ANSWER):
+        with pytest.raises(IdempotencyMismatchError):
+            Earlier("request", answer).answer_to("another")
+
+
+def test_the_same_request_waits_for_its_answer():
+    with pytest.raises(IdempotencyConflictError) as caught:
+        Earlier("request", None).answer_to("request")
+    assert caught.value.retry_after_seconds == 1
+    assert Earlier("request", ANSWER).answer_to("request") == ANSWER
+
+
+@pytest.mark.parametrize("url", ["file", "postgres"], indirect=True)
+async def test_what_has_expired_grows_fewer_with_each_claim(url, store, clock, connect):
+    for number in range(10):
+        await store.claim(f"old {number}", "request")
+    clock.passes(LEASE + 1)
+    await store.claim("new", "request")
+    await store.claim("old 9", "request")
+    await store.claim("newer", "request")
+    async with (await connect(url)).read() as connection:
+        keys = set(await connection.scalars(sa.select(idempotency.c.id)))
+    assert keys == {"new", "old 9", "newer"}
+
+
+async def test_a_database_that_is_away_is_told():
+    nobody = Database("postgresql://user:secret@127.0.0.1:1/name", timeout_seconds=1)
+    with pytest.raises(StorageUnavailableError):
+        await DatabaseStore(nobody).claim("key", "request")
+    await nobody.aclose()

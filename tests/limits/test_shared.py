@@ -1,0 +1,522 @@
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+import redis as driver
+
+from llm_proxy.errors import StorageUnavailableError
+from llm_proxy.limits.claim import Claim, Kind, Verdict
+from llm_proxy.limits.shared import SharedCounters
+from llm_proxy.storage.redis import Redis
+from llm_proxy.types import Subject
+
+pytestmark = pytest.mark.integration
+
+KEY = Subject("key", "k1")
+
+# Moves all that counts into the past, as if time had passed.
+AGE = """
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'list' then
+    for index, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
+      local at, lease = entry:match('^(%d+) (.*)$')
+      at = string.format('%.0f', at - ARGV[1] * 1000000)
+      redis.call('LSET', key, index - 1, at .. ' ' .. lease)
+    end
+  elseif kind == 'zset' then
+    for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      redis.call('ZINCRBY', key, -ARGV[1] * 1000000, member)
+    end
+  end
+end
+"""
+
+leases = map("lease-{}".format, itertools.count())
+
+
+@pytest.fixture
+def operator(redis_url) -> Iterator[driver.Redis]:
+    """The server as its operator sees it."""
+    with driver.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def age(operator) -> Callable[[int], None]:
+    """Lets seconds pass."""
+    return lambda seconds: operator.eval(AGE, 0, seconds)
+
+
+@pytest.fixture
+async def process(redis_url) -> AsyncIterator[Callable[..., SharedCounters]]:
+    """Makes processes, with a connection to Redis each."""
+    made = []
+
+    def process(
+        url: str = redis_url, timeout_seconds: float = 30.0, **options
+    ) -> SharedCounters:
+        redis = Redis(url, timeout_seconds=timeout_seconds)
+        made.append((redis, SharedCounters(redis, **options)))
+        return made[-1][1]
+
+    yield process
+    for redis, counters in made:
+        await counters.aclose()
+        await redis.aclose()
+
+
+@pytest.fixture
+def counters(process) -> SharedCounters:
+    return process()
+
+
+def requests(limit: int, subject: Subject = KEY) -> Claim:
+    return Claim(subject, "requests", limit, 1)
+
+
+def tokens(limit: int, amount: int) -> Claim:
+    return Claim(KEY, "tokens", limit, amount)
+
+
+def place(limit: int) -> Claim:
+    return Claim(KEY, "concurrent", limit, 1)
+
+
+def money(limit: int, amount: int, period: str = "2026-11-21") -> Claim:
+    return Claim(KEY, "money", limit, amount, period)
+
+
+async def reserve(counters, *claims: Claim, spent: int = 0, lease: str = "") -> Verdict:
+    starts = {each.counter: spent for each in claims if each.kind == "money"}
+    return await counters.reserve(lease or next(leases), claims, starts)
+
+
+async def left(counters, *claims: Claim, **options) -> list[int]:
+    verdict = await reserve(counters, *claims, **options)
+    assert all(each.granted for each in verdict.standings)
+    return [each.remaining for each in verdict.standings]
+
+
+async def is_granted(counters, *claims: Claim, **options) -> bool:
+    verdict = await reserve(counters, *claims, **options)
+    return all(each.granted for each in verdict.standings)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(30):
+        while not await condition():  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def until_left(counters, claim: Claim, remaining: int) -> None:
+    """Waits until so much is left before a call takes what it needs."""
+
+    async def is_left() -> bool:
+        # Asks for more than there can be, so that nothing is taken.
+        asked = Claim(claim.subject, claim.kind, claim.limit, 10**9, claim.period)
+        try:
+            (standing,) = (await reserve(counters, asked)).standings
+        except StorageUnavailableError:
+            return False
+        return standing.remaining == remaining
+
+    await until(is_left)
+
+
+async def test_each_limit_says_what_is_left(counters):
+    claims = (requests(10), tokens(1000, 300), place(5), money(50, 20))
+
+    first = await reserve(counters, *claims, spent=7)
+    second = await reserve(counters, *claims, spent=7)
+
+    assert [each.claim for each in first.standings] == list(claims)
+    assert [each.remaining for each in first.standings] == [9, 700, 4, 23]
+    assert [each.remaining for each in second.standings] == [8, 400, 3, 3]
+    assert all(each.granted for each in (*first.standings, *second.standings))
+
+
+async def test_nothing_is_taken_unless_all_is_granted(counters):
+    claims = (requests(10), tokens(1000, 300), place(5), money(50, 20))
+    await reserve(counters, *claims)
+
+    verdict = await reserve(counters, *claims[:3], money(50, 31))
+
+    assert [each.granted for each in verdict.standings] == [True, True, True, False]
+    assert [each.remaining for each in verdict.standings] == [9, 700, 4, 30]
+    assert await left(counters, *claims) == [8, 400, 3, 10]
+
+
+@pytest.mark.parametrize("kind", ["requests", "tokens", "concurrent", "money"])
+async def test_burst_gets_exactly_what_there_is(process, kind: Kind):
+    period = "total" if kind == "money" else ""
+    claim = Claim(KEY, kind, 20, 1, period)
+    processes = [process() for _ in range(4)]
+
+    granted = await asyncio.gather(
+        *(is_granted(processes[number % 4], claim) for number in range(200))
+    )
+
+    assert sum(granted) == 20
+
+
+async def test_window_slides(counters, age):
+    assert await left(counters, requests(3)) == [2]
+    age(20)
+    assert await left(counters, requests(3)) == [1]
+    age(20)
+    assert await left(counters, requests(3)) == [0]
+
+    (refused,) = (await reserve(counters, requests(3))).standings
+    assert not refused.granted
+    assert 0 < refused.reset_seconds <= 20
+    age(19)
+    assert not await is_granted(counters, requests(3))
+    age(1)
+    assert await is_granted(counters, requests(3))
+    assert not await is_granted(counters, requests(3))
+    age(20)
+    assert await is_granted(counters, requests(3))
+
+
+async def test_many_leave_the_window_at_once(counters, age):
+    for number in range(450):
+        assert await left(counters, requests(500)) == [499 - number]
+    age(30)
+    assert await left(counters, requests(500)) == [49]
+    age(30)
+
+    assert await left(counters, requests(500)) == [498]
+
+
+async def test_tokens_that_were_not_used_are_free(counters):
+    claims = (requests(9), tokens(1000, 900))
+    await reserve(counters, *claims, lease="a")
+
+    counters.settle("a", claims, tokens=100, nanos=0)
+
+    await until_left(counters, tokens(1000, 0), 900)
+    assert await left(counters, *claims) == [7, 0]
+
+
+async def test_tokens_beyond_the_reservation_are_owed(counters, age):
+    await reserve(counters, tokens(1000, 100), lease="a")
+    age(30)
+
+    counters.settle("a", (tokens(1000, 100),), tokens=1500, nanos=0)
+
+    await until_left(counters, tokens(1600, 0), 100)
+    assert not await is_granted(counters, tokens(1000, 1))
+    age(30)
+    assert await left(counters, tokens(1000, 1)) == [999]
+
+
+async def test_call_that_outlives_the_window_changes_nothing_in_it(counters, age):
+    await reserve(counters, tokens(1000, 100), lease="a")
+    age(60)
+    await reserve(counters, tokens(1000, 10))
+
+    counters.settle("a", (tokens(1000, 100),), tokens=500, nanos=0)
+    await reserve(counters, place(1), lease="b")
+    counters.settle("b", (place(1),), tokens=0, nanos=0)
+    await until_left(counters, place(1), 1)
+
+    assert await left(counters, tokens(1000, 10)) == [980]
+
+
+async def test_settling_again_changes_nothing(counters):
+    claims = (tokens(1000, 300), place(5), money(50, 20))
+    await reserve(counters, *claims, lease="a")
+
+    counters.settle("a", claims, tokens=100, nanos=5)
+    counters.settle("a", claims, tokens=0, nanos=0)
+    await until_left(counters, money(50, 0), 45)
+    counters.settle("a", claims, tokens=0, nanos=0)
+    await counters.aclose()
+
+    assert await left(counters, *claims) == [600, 4, 25]
+
+
+async def test_counter_of_money_is_unknown_until_somebody_tells(counters):
+    claims = (requests(10), money(50, 20), money(500, 20, "2026-11"))
+    month = claims[2].counter
+
+    first = await counters.reserve("a", claims, {})
+    second = await counters.reserve("a", claims, {claims[1].counter: 3})
+    third = await counters.reserve("a", claims, {claims[1].counter: 4, month: 5})
+
+    assert first == Verdict(unknown=(claims[1].counter, month))
+    assert second == Verdict(unknown=(month,))
+    assert [each.remaining for each in third.standings] == [9, 27, 475]
+
+
+async def test_each_subject_and_period_counts_for_itself(counters):
+    subjects = [
+        KEY,
+        Subject("user", "k1"),
+        Subject("user", "k1", "acme"),
+        Subject("user", "acme/k1"),
+        Subject("user", "}:limits:\0\r\n\ud800 ü"),
+        Subject("model", "m" * 100_000),
+    ]
+
+    for subject in subjects:
+        assert await left(counters, requests(5, subject)) == [4]
+    for period in ("2026-11-21", "2026-11-22", "2026-11", "total"):
+        assert await left(counters, money(5, 1, period)) == [4]
+
+
+async def test_keys_are_short_and_do_not_stay(counters, operator):
+    subject = Subject("model", "m" * 100_000)
+    claims = [
+        requests(9, subject),
+        tokens(9, 1),
+        place(9),
+        *(money(9, 1, period) for period in ("2026-11-21", "2026-11", "total")),
+    ]
+    await reserve(counters, *claims, lease="a")
+    await counters.reserve("refused", [money(0, 1, "2026-10")], {})
+    await reserve(counters, money(0, 1, "2026-09"))
+    await reserve(counters, *claims, lease="b")
+    counters.settle("b", claims, tokens=1, nanos=1)
+    await until_left(counters, place(9), 8)
+
+    lives = {key: operator.ttl(key) for key in operator.keys("*")}
+
+    assert len(lives) == 12
+    assert all(key.startswith("{llm-proxy}:") and len(key) < 100 for key in lives)
+    assert min(lives.values()) > 0
+    windows = [key for key in lives if "requests" in key or "tokens" in key]
+    assert len(windows) == 4
+    assert max(lives[key] for key in windows) <= 61
+
+
+async def test_absurd_figures_neither_pass_nor_break_anything(counters):
+    absurd = 10**30
+    assert not await is_granted(counters, money(50, absurd))
+    assert not await is_granted(counters, money(50, 1, "total"), spent=absurd)
+    claims = (tokens(100, 1), money(absurd, 1, "2026-11"))
+    for lease in ("a", "b", "c", "d"):
+        await reserve(counters, *claims, lease=lease)
+
+    for lease in ("a", "b", "c", "d"):
+        counters.settle(lease, claims, tokens=absurd, nanos=absurd)
+    await reserve(counters, place(1), lease="e")
+    counters.settle("e", (place(1),), tokens=0, nanos=0)
+
+    await until_left(counters, place(1), 1)
+    assert not await is_granted(counters, tokens(100, 1))
+
+
+async def test_large_sums_are_exact(counters):
+    budget = 9_000_000 * 10**9
+
+    await reserve(counters, money(budget, budget - 7), lease="a")
+    assert await left(counters, money(budget, 3)) == [4]
+    counters.settle("a", (money(budget, budget - 7),), tokens=0, nanos=budget - 9)
+
+    await until_left(counters, money(budget, 0), 6)
+
+
+async def test_process_that_dies_frees_its_places_and_has_spent_its_money(process, age):
+    claims = (place(1), money(50, 20))
+    await reserve(process(), *claims)
+    survivor = process()
+    age(59)
+    assert not await is_granted(survivor, *claims)
+
+    age(1)
+
+    assert await left(survivor, *claims) == [0, 10]
+
+
+async def test_late_settlement_is_the_truth(process, age):
+    claims = (place(2), money(50, 20))
+    late = process()
+    await reserve(late, *claims, lease="a")
+    age(3600)
+    survivor = process()
+    await reserve(survivor, *claims)
+
+    late.settle("a", claims, tokens=0, nanos=3)
+
+    await until_left(survivor, money(50, 0), 27)
+    await until_left(survivor, place(2), 1)
+
+
+async def test_process_that_was_away_keeps_its_places(process, age):
+    away, other = process(), process()
+    await reserve(away, place(2), lease="a")
+    age(3600)
+
+    assert await left(away, requests(9)) == [8]
+
+    assert await left(other, place(2)) == [0]
+
+
+async def test_leases_are_renewed_while_the_process_lives(process, operator):
+    counters = process(lease_seconds=0.15)
+    await counters.open()
+    await reserve(counters, place(1))
+    (key,) = operator.keys("*:concurrent:*")
+
+    async def expiry() -> float:
+        return max((score for _, score in operator.zrange(key, 0, -1, withscores=True)))
+
+    for _ in range(2):
+        seen = await expiry()
+        await until(lambda seen=seen: is_later(expiry, seen))
+
+
+async def is_later(expiry, seen: float) -> bool:
+    return await expiry() > seen
+
+
+async def test_processes_count_each_other(process, age):
+    first, second, third = process(), process(), process()
+    for each in (first, second, third):
+        await each.open()
+    assert (first.processes, third.processes) == (1, 3)
+
+    await second.aclose()
+    fourth = process()
+    await fourth.open()
+    assert fourth.processes == 3
+
+    age(60)
+    last = process()
+    await last.open()
+    assert last.processes == 1
+
+
+async def test_cancelled_reservation_is_given_back(counters, operator):
+    await reserve(counters, requests(9))
+    # So that the call waits where it is.
+    operator.client_pause(100_000)
+    task = asyncio.create_task(is_granted(counters, place(1), lease="a"))
+    await asyncio.sleep(0.05)
+
+    task.cancel()
+    await asyncio.wait([task])
+    operator.client_unpause()
+
+    await until_left(counters, place(1), 1)
+
+
+async def test_frozen_redis_is_waited_for_only_a_moment(redis_server, process):
+    counters = process(redis_server.url, timeout_seconds=0.2)
+    claims = (place(7), money(50, 20))
+    await reserve(counters, *claims, lease="before")
+
+    redis_server.freeze()
+    try:
+        async with asyncio.timeout(30):
+            for _ in range(6):
+                with pytest.raises(StorageUnavailableError):
+                    await reserve(counters, *claims)
+        counters.settle("before", claims, tokens=0, nanos=4)
+    finally:
+        redis_server.thaw()
+
+    # What came through late is given back, and what waited is settled.
+    await until_left(counters, money(50, 0), 46)
+    await until_left(counters, place(7), 7)
+
+
+async def test_settlements_wait_until_redis_is_back(redis_url, redis_server, process):
+    counters = process(redis_server.url)
+    claims = (money(5000, 20),)
+    for number in range(450):
+        await reserve(counters, *claims, lease=f"{number}")
+        if number == 200:
+            redis_server.freeze()
+            break
+    for number in range(201):
+        counters.settle(f"{number}", claims, tokens=0, nanos=1)
+    redis_server.thaw()
+
+    await until_left(counters, money(5000, 0), 4799)
+
+
+async def test_too_many_settlements_count_as_spent(
+    redis_server, process, monkeypatch, capsys
+):
+    monkeypatch.setattr("llm_proxy.limits.shared._MAX_WAITING", 3)
+    counters = process(redis_server.url, timeout_seconds=0.2)
+    for number in range(5):
+        await reserve(counters, money(50, 10), lease=f"{number}")
+
+    redis_server.freeze()
+    try:
+        for number in range(5):
+            counters.settle(f"{number}", (money(50, 10),), tokens=0, nanos=0)
+    finally:
+        redis_server.thaw()
+
+    await until_left(counters, money(50, 0), 30)
+    assert "settlements_lost" in capsys.readouterr().out
+
+
+async def test_redis_that_starts_again_hears_what_is_set_aside(redis_server, process):
+    first, second = process(redis_server.url), process(redis_server.url)
+    claims = (place(5), money(50, 10))
+    await reserve(first, *claims, spent=3, lease="open")
+    await reserve(second, *claims)
+    await reserve(first, *claims, lease="done")
+
+    redis_server.stop()
+    redis_server.start()
+
+    verdict = await first.reserve("a", claims, {})
+    assert verdict.unknown == (claims[1].counter,)
+    # By now the ledger has 2 for what is done.
+    assert await left(first, *claims, spent=5) == [2, 15]
+
+
+async def test_settlement_from_before_is_in_the_ledger(redis_server, process):
+    counters = process(redis_server.url)
+    claims = (place(5), money(50, 10))
+    await reserve(counters, *claims, lease="a")
+
+    redis_server.stop()
+    counters.settle("a", claims, tokens=0, nanos=2)
+    await asyncio.sleep(0.1)
+    redis_server.start()
+    await reserve(counters, *claims, spent=2)
+
+    await counters.aclose()
+    assert await left(counters, *claims) == [3, 28]
+
+
+async def test_redis_that_is_away_at_the_start_is_met_later(redis_server, process):
+    redis_server.stop()
+    try:
+        counters = process(redis_server.url)
+        await counters.open()
+        assert counters.processes == 1
+        with pytest.raises(StorageUnavailableError):
+            await reserve(counters, requests(5))
+    finally:
+        redis_server.start()
+
+    assert await left(counters, requests(5)) == [4]
+
+
+async def test_closing_writes_what_waits(process):
+    closing, other = process(), process()
+    for number in range(450):
+        await reserve(closing, money(5000, 10), lease=f"{number}")
+
+    for number in range(450):
+        closing.settle(f"{number}", (money(5000, 10),), tokens=0, nanos=1)
+    await closing.aclose()
+
+    assert await left(other, money(5000, 0)) == [4550]
+
+
+async def test_lease_cannot_be_taken_twice(counters):
+    await reserve(counters, requests(5), lease="a")
+
+    with pytest.raises(driver.ResponseError, match="not a new one"):
+        await reserve(counters, requests(5), lease="a")

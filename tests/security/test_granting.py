@@ -1,0 +1,125 @@
+from ipaddress import ip_network
+
+import pytest
+from tests.security.keys import key
+
+from llm_proxy.errors import ForbiddenError
+from llm_proxy.security.granting import may_grant
+from llm_proxy.types import ROLES, UNBOUNDED, Allowance, Budget, Principal
+
+ROOT = Principal("root", "admin", ROLES["admin"])
+
+
+def granter(**fields: object) -> Principal:
+    given = {"name": "alice", "role": "admin", "scopes": ROLES["admin"], **fields}
+    return Principal(**given)
+
+
+def networks(*texts: str) -> dict[str, object]:
+    return {"networks": tuple(ip_network(text) for text in texts)}
+
+
+def allowed(**fields: object) -> dict[str, object]:
+    return {"allowance": Allowance(**fields)}
+
+
+def budget(*budgets: Budget) -> dict[str, object]:
+    return {"allowance": Allowance(budgets=budgets)}
+
+
+def surfaces(*names: str) -> dict[str, object]:
+    return {"surfaces": frozenset(names)}
+
+
+def test_root_may_grant_everything():
+    may_grant(ROOT, key(role="admin"))
+    may_grant(ROOT, key(organisation="acme", team="red", role="viewer"))
+
+
+@pytest.mark.parametrize("own", ROLES)
+@pytest.mark.parametrize("wanted", ROLES)
+def test_nobody_grants_a_greater_role(own, wanted):
+    order = list(reversed(ROLES))
+    caller = granter(role=own, scopes=ROLES[own])
+
+    if order.index(wanted) <= order.index(own):
+        may_grant(caller, key(role=wanted))
+    else:
+        with pytest.raises(ForbiddenError, match="your own scopes"):
+            may_grant(caller, key(role=wanted))
+
+
+def test_scopes_count_and_not_the_name_of_the_role():
+    narrowed = granter(scopes=frozenset(("keys:write", "models:call")))
+
+    may_grant(narrowed, key(role="admin", scopes=frozenset(("models:call",))))
+    with pytest.raises(ForbiddenError, match="your own scopes"):
+        may_grant(narrowed, key(role="developer"))
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ({"organisation": "acme"}, {"organisation": "acme", "team": "red"}),
+        ({"team": "red"}, {"team": "red"}),
+        ({"models": ("gpt-*",)}, {"models": ("gpt-*",)}),
+        ({"models": ("gpt-*", "o3")}, {"models": ("gpt-4o", "o3")}),
+        ({"models": ("gpt-*",)}, {"models": ()}),
+        ({"models": ("[a]*",)}, {"models": ("[a]*",)}),
+        (surfaces("openai", "chat"), surfaces("chat")),
+        (networks("10.0.0.0/8"), networks("10.1.0.0/16", "10.0.0.0/8")),
+        (networks("::/0", "0.0.0.0/0"), networks("192.0.2.7/32")),
+        ({"expires_at": 5e9}, {"expires_at": 5e9}),
+        (allowed(requests_per_minute=5), allowed(requests_per_minute=5)),
+        (allowed(tokens_per_minute=5), allowed(tokens_per_minute=1)),
+        (allowed(concurrent_requests=5), allowed(concurrent_requests=4)),
+        (budget(Budget("day", 5)), budget(Budget("day", 5), Budget("month", 9))),
+    ],
+)
+def test_as_much_as_one_has_may_be_granted(own, wanted):
+    may_grant(granter(**own), key(**wanted))
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "what"),
+    [
+        ({"organisation": "acme"}, {"organisation": "other"}, "organisation"),
+        ({"organisation": "acme"}, {"organisation": ""}, "organisation"),
+        ({"organisation": "acme"}, {"organisation": "ACME"}, "organisation"),
+        ({"team": "red"}, {"team": "blue"}, "team"),
+        ({"team": "red"}, {}, "team"),
+        ({"models": ("gpt-*",)}, {}, "models"),
+        ({"models": ("gpt-*",)}, {"models": ("*",)}, "models"),
+        ({"models": ("gpt-*",)}, {"models": ("gpt-4o", "o3")}, "models"),
+        # Narrower in truth, but that is more than patterns can be asked.
+        ({"models": ("gpt-*",)}, {"models": ("gpt-4*",)}, "models"),
+        ({"models": ("gpt-?",)}, {"models": ("gpt-*",)}, "models"),
+        ({"models": ("gpt-4o",)}, {"models": ("gpt-[4]o",)}, "models"),
+        ({"models": ("gpt-4o",)}, {"models": ("GPT-4o",)}, "models"),
+        ({"models": ()}, {"models": ("o3",)}, "models"),
+        (surfaces("chat"), {}, "surfaces"),
+        (surfaces("chat"), surfaces("chat", "openai"), "surfaces"),
+        (networks("10.0.0.0/8"), {}, "networks"),
+        (networks("10.0.0.0/8"), networks("10.0.0.0/7"), "networks"),
+        (networks("10.0.0.0/8"), networks("10.0.0.0/9", "11.0.0.0/9"), "networks"),
+        (networks("0.0.0.0/0"), networks("::/0"), "networks"),
+        ({"expires_at": 5e9}, {}, "expiry"),
+        ({"expires_at": 5e9}, {"expires_at": 5e9 + 0.001}, "expiry"),
+        (allowed(requests_per_minute=5), {}, "requests per minute"),
+        (allowed(tokens_per_minute=5), allowed(tokens_per_minute=6), "tokens"),
+        (allowed(concurrent_requests=5), allowed(concurrent_requests=6), "concurrent"),
+        (budget(Budget("day", 5)), budget(Budget("day", 6)), "budgets"),
+        (budget(Budget("month", 500)), budget(Budget("day", 1)), "budgets"),
+        (budget(Budget("month", 500)), {"allowance": UNBOUNDED}, "budgets"),
+    ],
+)
+def test_more_than_one_has_is_refused(own, wanted, what):
+    with pytest.raises(ForbiddenError, match=f"your own {what}"):
+        may_grant(granter(**own), key(**wanted))
+
+
+def test_what_the_key_is_not_allowed_stays_unsaid():
+    with pytest.raises(ForbiddenError) as caught:
+        may_grant(granter(organisation="acme"), key(organisation="rival"))
+
+    assert "rival" not in caught.value.message
