@@ -14,7 +14,7 @@ from llm_proxy.errors import (
 )
 from llm_proxy.ledger import Cost, Costs, Entry, Ledger, Status
 from llm_proxy.routing import Route, Target, Tried
-from llm_proxy.types import Usage
+from llm_proxy.types import FinishReason, Usage
 
 # Of these no upstream has heard.
 _UNHEARD = frozenset((LLMConnectionError.code,))
@@ -29,6 +29,8 @@ class Outcome:
         target: Who has given the answer, or the last piece of it.
         model: The model that the upstream says has answered.
         usage: Tokens of that answer, as far as they are known.
+        finish_reason: Why that answer ended, if it has.
+        seconds: How long the call took.
         first_seconds: How long its first content took; None if there was none.
         error: Why there is no whole answer; None if there is one.
     """
@@ -37,6 +39,8 @@ class Outcome:
     target: Target
     model: str | None
     usage: Usage
+    finish_reason: FinishReason | None
+    seconds: float
     first_seconds: float | None
     error: BaseException | None
 

@@ -1,19 +1,20 @@
 """The cache on the road of a call, and answers from it as their callers see them."""
 
+import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic
+from typing import Generic
 
 from llm_proxy.cache import Cache, Entry, Lookup, Question
 from llm_proxy.call import Call
 from llm_proxy.delivery import F
-from llm_proxy.guardrails import Verdict
+from llm_proxy.guardrails import Verdict, redact
 from llm_proxy.routing import Target
 from llm_proxy.telemetry import get_logger
 from llm_proxy.types import ChatRequest, FinishReason, Usage
-from llm_proxy.wire import Inquiry
+from llm_proxy.wire import Inquiry, asked_texts
 
 _log = get_logger(__name__)
 # Less than this is no wait.
@@ -55,21 +56,19 @@ class Caching:
         cache, surface = self._cache, call.surface
         if cache is None or surface is None or surface not in cache.surfaces:
             return Lookup("bypass")
-        headers: Sequence[tuple[str, str]] = ()
-        content: ChatRequest | Mapping[str, Any]
+        targets = [str(target) for target in call.route.targets]
         if isinstance(asked, Inquiry):
-            content, headers = asked.asked.fields, asked.headers
+            fields = asked.asked.fields
+            # The guardrails have looked at the latest turn alone, and not for this.
+            has_pii = any(redact(text).kinds for text in asked_texts(fields))
+            question = Question(
+                surface, call.feature, fields, targets, stream, asked.headers, has_pii
+            )
         else:
-            content = asked
-        question = Question(
-            surface,
-            call.feature,
-            content,
-            [str(target) for target in call.route.targets],
-            stream=stream,
-            headers=headers,
-            has_pii=bool(verdict.pii),
-        )
+            has_pii = bool(verdict.pii)
+            question = Question(
+                surface, call.feature, asked, targets, stream, has_pii=has_pii
+            )
         seconds = call.route.deadline_seconds
         tenant = call.principal.name
         return await cache.ask(tenant, question, call.cache_control, seconds)
@@ -150,19 +149,20 @@ class ReplayedAnswer(Generic[F]):
         pieces: All of it.
         exchange: Its account.
         verdict: What the guardrails said of the question.
+        seconds: For how long it may be sent.
 
     Attributes:
         first: The pieces.
-        deadline: Never.
+        deadline: As of a `LiveAnswer`.
     """
 
     def __init__(
-        self, pieces: Sequence[F], exchange: Replayed, verdict: Verdict
+        self, pieces: Sequence[F], exchange: Replayed, verdict: Verdict, seconds: float
     ) -> None:
         self.exchange = exchange
         self.verdict = verdict
         self.first = pieces
-        self.deadline = math.inf
+        self.deadline = asyncio.get_running_loop().time() + seconds
         self._is_over = False
 
     def __aiter__(self) -> "ReplayedAnswer[F]":

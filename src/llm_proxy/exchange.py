@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 
 from llm_proxy.accounting import Accounts, Booked, Outcome
 from llm_proxy.call import Call
+from llm_proxy.call_log import log_call
 from llm_proxy.delivery import Delivery, F, Facts
 from llm_proxy.demand import Demand
 from llm_proxy.errors import APIError
@@ -18,10 +19,9 @@ from llm_proxy.providers import LLMProvider
 from llm_proxy.quotas import Held, Quotas, standing_headers
 from llm_proxy.recovery import Question
 from llm_proxy.routing import Reply, Target
-from llm_proxy.telemetry import Metrics, get_logger
+from llm_proxy.telemetry import Metrics
 from llm_proxy.types import FinishReason, Usage
 
-_log = get_logger(__name__)
 # Less than this is no wait.
 _WAITED_SECONDS = 0.001
 
@@ -243,45 +243,32 @@ class Exchange:
         if self._settled:
             return
         self._settled = True
-        exchanges, target = self._exchanges, self.target
+        exchanges, call = self._exchanges, self._call
         exchanges.places.give_back()
         self._count(error)
-        usage = self.usage
-        seconds = self.seconds
-        for tried in self._call.trace.tried:
+        outcome = Outcome(
+            call=call,
+            target=self.target,
+            model=self.model,
+            usage=self.usage,
+            finish_reason=self.finish_reason,
+            seconds=self.seconds,
+            first_seconds=self._first_text,
+            error=error,
+        )
+        for tried in call.trace.tried:
             exchanges.metrics.observe_attempt(tried.target.provider, tried.outcome)
         exchanges.metrics.observe_call(
-            provider=target.provider,
-            model=target.model,
+            provider=self.target.provider,
+            model=self.target.model,
             ok=error is None,
-            seconds=seconds,
-            usage=usage,
+            seconds=outcome.seconds,
+            usage=self.usage,
         )
-        facts = {
-            "project": self._call.project or exchanges.accounts.project,
-            "feature": self._call.feature,
-            "userId": self._call.principal.name,
-            "provider": target.provider,
-            "model": target.model,
-            "response_model": self.model,
-            "latency_ms": round(seconds * 1000, 1),
-            "first_token_ms": self._first_text and round(self._first_text * 1000, 1),
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "tokens_used": usage.input_tokens + usage.output_tokens,
-            "usage_source": usage.source,
-            "finish_reason": self.finish_reason,
-            "attempts": self._call.trace.attempts,
-        }
-        self._book(error)
-        if error is None:
-            _log.info("llm_call", success=True, **facts)
-        else:
-            # Whatever is not one of ours is the caller hanging up, or a defect that is
-            # logged where it is caught.
-            code = error.code if isinstance(error, APIError) else type(error).__name__
-            detail = error.log_detail if isinstance(error, APIError) else ""
-            _log.warning("llm_call", success=False, code=code, detail=detail, **facts)
+        self._booked = exchanges.accounts.book(outcome)
+        if self._held is not None:
+            self._held.settle(self._booked)
+        log_call(outcome, exchanges.accounts.project)
 
     def _count(self, error: BaseException | None) -> None:
         """Count what has been used, if the upstream does not say it."""
@@ -289,17 +276,3 @@ class Exchange:
         is_unheard = isinstance(error, APIError) and not has_begun
         if self.usage.source == "none" and self._call.trace.attempts and not is_unheard:
             self.usage = self._delivery.count(self.target.model, is_whole=error is None)
-
-    def _book(self, error: BaseException | None) -> None:
-        self._booked = self._exchanges.accounts.book(
-            Outcome(
-                call=self._call,
-                target=self.target,
-                model=self.model,
-                usage=self.usage,
-                first_seconds=self._first_text,
-                error=error,
-            )
-        )
-        if self._held is not None:
-            self._held.settle(self._booked)

@@ -1,12 +1,14 @@
 """The road of a call: admit, answer, settle. The only file that knows all the steps."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 
 from llm_proxy.answers import Answer, StreamedAnswer, TaskAnswer
-from llm_proxy.cache import UNREAD, Cache, Lookup
-from llm_proxy.caching import Caching, ReplayedAnswer, after_look, replayed
+from llm_proxy.cache import Cache, Lookup
+from llm_proxy.caching import Caching, Replayed, ReplayedAnswer, after_look, replayed
 from llm_proxy.call import Call
 from llm_proxy.continuation import show_chat, show_relay
 from llm_proxy.delivery import F
@@ -20,14 +22,13 @@ from llm_proxy.providers import Errand
 from llm_proxy.recovery import Shown, show
 from llm_proxy.routing import Catalog, Reply, Router, Trace
 from llm_proxy.tasks import (
-    RenderedTask,
     Task,
     Templates,
     UnusableAnswerError,
     read_answer,
 )
 from llm_proxy.telemetry import get_logger
-from llm_proxy.types import ChatRequest, Chunk, Principal, ResponseFormat, said
+from llm_proxy.types import ChatRequest, Chunk, Principal
 from llm_proxy.wire import Inquiry, Passage
 from llm_proxy.wire.replay import replay, replay_events
 
@@ -104,7 +105,7 @@ class Gateway:
         with await looking as lookup:
             if (entry := lookup.entry) is not None:
                 account = replayed(call, lookup, entry)
-                return ReplayedAnswer(entry.chunks, account, verdict)
+                return self._replay(entry.chunks, account, verdict)
             call = after_look(call, lookup)
             with await self._exchanges.open(call, demand_of_chat(request)) as exchange:
                 question = exchange.question(
@@ -164,7 +165,7 @@ class Gateway:
                 account = replayed(call, lookup, entry)
                 events = replay_events(inquiry.surface.name, entry.body, inquiry.asked)
                 passage = Passage(events, has_content=True)
-                return ReplayedAnswer((passage,), account, verdict)
+                return self._replay((passage,), account, verdict)
             call = after_look(call, lookup)
             demand = demand_of_inquiry(inquiry)
             with await self._exchanges.open(call, demand) as exchange:
@@ -213,16 +214,15 @@ class Gateway:
         """
         verdict = self._inspection.inspect(call.feature, (task.prompt,))
         rendered = self._templates.render(replace(task, prompt=verdict.texts[0]))
-        request = _task_request(rendered)
+        request = rendered.request
+        read = partial(read_answer, task)
         started = time.perf_counter()
         for _ in range(_TASK_ATTEMPTS):
             route = call.route.after(time.perf_counter() - started)
             call = replace(call, route=route)
-            answer = await self._answer(call, request, verdict)
-            # An answer that was no use once is no use from the cache.
-            call = replace(call, cache_control=UNREAD)
             try:
-                result = read_answer(task, answer.text)
+                answer = await self._answer(call, request, verdict, read)
+                result = read(answer.text)
             except UnusableAnswerError as error:
                 problem = error
                 _log.warning("task_answer_unusable", type=task.type, detail=str(error))
@@ -257,7 +257,11 @@ class Gateway:
         return (await self.process(task, call)).result.summary
 
     async def _answer(
-        self, call: Call, request: ChatRequest, verdict: Verdict
+        self,
+        call: Call,
+        request: ChatRequest,
+        verdict: Verdict,
+        check: Callable[[str], object] = str,
     ) -> Answer:
         with await self._caching.look_up(call, request, verdict) as lookup:
             if (entry := lookup.entry) is not None:
@@ -270,8 +274,15 @@ class Gateway:
                     call.trace,
                 )
                 answer = await exchange.answered(reply)
+                # What is of no use is not kept.
+                check(answer.text)
                 await lookup.keep(exchange, answer.text.encode())
                 return Answer(answer.text, exchange, verdict)
+
+    def _replay(
+        self, pieces: Sequence[F], account: Replayed, verdict: Verdict
+    ) -> ReplayedAnswer[F]:
+        return ReplayedAnswer(pieces, account, verdict, self._stream_seconds)
 
     def _live(
         self,
@@ -287,13 +298,3 @@ class Gateway:
 
 def _has_text(chunk: Chunk) -> bool:
     return bool(chunk.text.strip())
-
-
-def _task_request(rendered: RenderedTask) -> ChatRequest:
-    schema = rendered.response_schema
-    return ChatRequest(
-        (said("system", rendered.system), said("user", rendered.prompt)),
-        response_format=(
-            None if schema is None else ResponseFormat(schema, required=False)
-        ),
-    )

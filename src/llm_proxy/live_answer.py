@@ -107,6 +107,8 @@ class LiveAnswer(Generic[F]):
         Args:
             error: Why it is not; default: the caller has hung up.
         """
+        if self._recording is not None:
+            self._recording.close(error)
         if error is None and (lingering := self.exchange.lingering) is not None:
             lingering.start(self._read_on())
             return

@@ -29,15 +29,25 @@ from llm_proxy.web import install_docs
 from llm_proxy.wiring import install_parts, opened_parts
 
 _EXPOSED_HEADERS = (
+    "Age",
+    "Idempotent-Replayed",
     "Request-ID",
     "Retry-After",
     "X-LLM-Proxy-Attempts",
+    "X-LLM-Proxy-Budget-Warning",
+    "X-LLM-Proxy-Cache",
     "X-LLM-Proxy-Dropped",
     "X-LLM-Proxy-Model",
     "X-LLM-Proxy-Trace",
     "X-RateLimit-Limit",
+    "X-RateLimit-Limit-Requests",
+    "X-RateLimit-Limit-Tokens",
     "X-RateLimit-Remaining",
+    "X-RateLimit-Remaining-Requests",
+    "X-RateLimit-Remaining-Tokens",
     "X-RateLimit-Reset",
+    "X-RateLimit-Reset-Requests",
+    "X-RateLimit-Reset-Tokens",
     "X-Request-ID",
     "X-Should-Retry",
     "X-Upstream-Request-ID",
@@ -144,6 +154,8 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
             await listing
             await app.state.background.aclose()
             await app.state.lingering.aclose()
+            if app.state.oidc is not None:
+                await app.state.oidc.aclose()
             await app.state.providers.aclose()
 
 

@@ -197,6 +197,7 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
         refusals,
         host=config.host,
         port=config.port,
+        interface="asgi3",
         http=http_protocol(config.limits, config.drain),
         ws="none",
         lifespan="on",

@@ -19,6 +19,8 @@ MIN_TOKEN_LENGTH = 32
 
 _MIN_DISTINCT_CHARACTERS = 8
 _TOKEN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# The scraper's, and those of virtual keys.
+_RESERVED_NAME = re.compile(r"metrics|key_[0-9a-f]{16}")
 _TOKEN = re.compile(r"[!-~]+")
 _PLACEHOLDER = re.compile(
     r"^test|your[_-]|change[_-]?(?:me|this)|replace|example|placeholder", re.IGNORECASE
@@ -51,6 +53,8 @@ def parse_tokens(text: str) -> dict[str, str]:
             raise ValueError(f"item {number} has a name other than A-Z a-z 0-9 . _ -")
         if not _TOKEN.fullmatch(token):
             raise ValueError(f"item {number} is not a token of printable ASCII")
+        if _RESERVED_NAME.fullmatch(name):
+            raise ValueError(f"item {number} has a name that belongs to others")
         if name in tokens or token in tokens.values():
             raise ValueError(f"item {number} repeats a name or a token")
         tokens[name] = token
@@ -196,6 +200,7 @@ CHECKS: Mapping[str, Callable[[Any, str], None]] = {
     "api_token": _check_tokens,
     "allowed_origins": _check_origins,
     "trusted_proxies": _check_networks,
+    "oidc_issuer": check_base_url,
     "cache_surfaces": _check_surfaces,
     "jwt_secret_key": _check_jwt_secret,
     "llm_provider": _check_provider,

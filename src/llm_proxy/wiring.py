@@ -1,11 +1,13 @@
 """Makes the parts of an application, and says in which order they are opened."""
 
+from __future__ import annotations
+
 import hashlib
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import httpx
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from llm_proxy import __version__
 from llm_proxy.accounting import Accounts
@@ -14,7 +16,6 @@ from llm_proxy.api.v1.background import Background
 from llm_proxy.books import Books
 from llm_proxy.cache import Cache, MemoryStore, Store
 from llm_proxy.cache import Policy as CachePolicy
-from llm_proxy.cache.shared import SharedStore
 from llm_proxy.config import LimitsConfig, ProxyConfig, load_config
 from llm_proxy.drain import Drain
 from llm_proxy.exchange import Exchanges
@@ -52,10 +53,12 @@ from llm_proxy.security import (
     SettingsTokenStore,
 )
 from llm_proxy.settings import ConfigurationError, Settings
-from llm_proxy.storage.redis import Redis
 from llm_proxy.tasks import load_templates
 from llm_proxy.telemetry import Metrics
 from llm_proxy.transport import UpstreamClient
+
+if TYPE_CHECKING:
+    from llm_proxy.storage.redis import Redis
 
 
 def install_parts(app: FastAPI, settings: Settings, client: UpstreamClient) -> None:
@@ -73,47 +76,53 @@ def install_parts(app: FastAPI, settings: Settings, client: UpstreamClient) -> N
     state.settings = settings
     config = load_config(settings.config_file, settings.variable)
     state.providers = ProviderFactory(settings, config, client)
-    state.catalog = catalog = Catalog(settings, config, state.providers)
-    catalog.check()
-    state.policy = _policy(settings, catalog)
+    state.catalog = Catalog(settings, config, state.providers)
+    state.catalog.check()
+    state.policy = _policy(settings, state.catalog)
     state.traces = Traces()
     state.metrics = Metrics()
-    state.places = Places(
-        settings.max_in_flight, settings.max_queued, settings.queue_timeout
-    )
-    state.books = None if not settings.has_database else Books(settings)
+    _install_memory(state, settings, config)
+    _install_road(state, settings, config)
+    _install_identities(state, settings, client)
+
+
+def _install_memory(state: State, settings: Settings, config: ProxyConfig) -> None:
+    """Make what remembers more than the call under way."""
+    state.books = Books(settings) if settings.has_database else None
     state.redis = _redis(settings)
-    costs = Costs(catalog.prices, config)
+    state.shared_counters = state.redis and SharedCounters(state.redis)
+    state.cache = _cache(state, settings, config)
+    state.responses = ResponseStore(settings.max_stored_bytes)
+    state.idempotency = IdempotencyMemory(settings.max_stored_bytes)
+    if state.books is not None:
+        state.idempotency = state.books.answers
+
+
+def _install_road(state: State, settings: Settings, config: ProxyConfig) -> None:
+    """Make what a call passes on its way."""
+    costs = Costs(state.catalog.prices, config)
     state.accounts = Accounts(
         state.books and state.books.ledger,
         costs,
         settings.service_name,
         refuses_unpriced=config.unknown_price == "refuse",
     )
-    state.shared_counters = None if state.redis is None else SharedCounters(state.redis)
+    state.places = Places(
+        settings.max_in_flight, settings.max_queued, settings.queue_timeout
+    )
     state.lingering = Lingering(
         [name for name, each in config.providers.items() if each.hung_up == "drain"]
     )
-    state.cache = _cache(app, settings, config)
     exchanges = Exchanges(
         state.metrics,
         state.places,
         state.accounts,
-        _quotas(app, settings, config, costs),
+        _quotas(state, settings, config, costs),
         state.lingering,
     )
-    state.gateway = _gateway(app, settings, config, exchanges)
+    state.gateway = _gateway(state, settings, config, exchanges)
     state.drain = Drain()
     state.background = Background(state.gateway, state.drain)
-    state.responses = ResponseStore(settings.max_stored_bytes)
-    state.idempotency = (
-        IdempotencyMemory(settings.max_stored_bytes)
-        if state.books is None
-        else state.books.answers
-    )
-    rates = RateLimits(settings)
-    state.limiter = rates.limiter
-    _install_identities(app, settings, rates)
 
 
 class Part(Protocol):
@@ -143,8 +152,12 @@ def opened_parts(app: FastAPI) -> list[Part]:
 
 
 def _redis(settings: Settings) -> Redis | None:
-    url = settings.redis_url
-    return None if url is None else Redis(url.get_secret_value())
+    if settings.redis_url is None:
+        return None
+    # It brings SQLAlchemy with the rest of the storage, which takes long.
+    from llm_proxy.storage.redis import Redis
+
+    return Redis(settings.redis_url.get_secret_value())
 
 
 def _policy(settings: Settings, catalog: Catalog) -> Policy:
@@ -162,10 +175,10 @@ def _policy(settings: Settings, catalog: Catalog) -> Policy:
 
 
 def _quotas(
-    app: FastAPI, settings: Settings, config: ProxyConfig, costs: Costs
+    state: State, settings: Settings, config: ProxyConfig, costs: Costs
 ) -> Quotas | None:
-    books: Books | None = app.state.books
-    shared: SharedCounters | None = app.state.shared_counters
+    books: Books | None = state.books
+    shared: SharedCounters | None = state.shared_counters
     if books is None:
         # Keys live there too, so that nobody has a limit of their own.
         if config.limits == LimitsConfig():
@@ -188,7 +201,7 @@ def _quotas(
 
 
 def _gateway(
-    app: FastAPI, settings: Settings, config: ProxyConfig, exchanges: Exchanges
+    state: State, settings: Settings, config: ProxyConfig, exchanges: Exchanges
 ) -> Gateway:
     pii, injection = config.guardrails.pii, config.guardrails.injection
     guards = Guardrails(
@@ -196,22 +209,24 @@ def _gateway(
         injection=injection or settings.prompt_guard_mode,
     )
     return Gateway(
-        router=Router(app.state.providers, app.state.policy),
-        catalog=app.state.catalog,
-        inspection=Inspection(guards, app.state.metrics),
+        router=Router(state.providers, state.policy),
+        catalog=state.catalog,
+        inspection=Inspection(guards, state.metrics),
         templates=load_templates(settings.prompt_templates_dir),
-        cache=app.state.cache,
+        cache=state.cache,
         exchanges=exchanges,
         stream_seconds=settings.stream_deadline,
     )
 
 
-def _cache(app: FastAPI, settings: Settings, config: ProxyConfig) -> Cache | None:
+def _cache(state: State, settings: Settings, config: ProxyConfig) -> Cache | None:
     if settings.cache_policy == "off":
         return None
-    redis: Redis | None = app.state.redis
+    redis: Redis | None = state.redis
     store: Store = MemoryStore(settings.max_cache_bytes)
     if redis is not None:
+        from llm_proxy.cache.shared import SharedStore
+
         store = SharedStore(redis)
     policy = CachePolicy(
         settings.cache_policy, settings.cache_ttl, settings.cached_surfaces
@@ -221,27 +236,32 @@ def _cache(app: FastAPI, settings: Settings, config: ProxyConfig) -> Cache | Non
     rules = (
         __version__,
         config.guardrails,
+        state.providers.status(),
         settings.pii_redaction_enabled,
         settings.prompt_guard_mode,
     )
     version = hashlib.sha256(repr(rules).encode()).hexdigest()
-    return Cache(store, policy, version, app.state.metrics.observe_cache)
+    return Cache(store, policy, version, state.metrics.observe_cache)
 
 
-def _install_identities(app: FastAPI, settings: Settings, rates: RateLimits) -> None:
+def _install_identities(
+    state: State, settings: Settings, client: UpstreamClient
+) -> None:
     """Make those who know who is calling, and what the API needs of them."""
-    books: Books | None = app.state.books
+    rates = RateLimits(settings)
+    state.limiter = rates.limiter
+    books: Books | None = state.books
     scraper = settings.metrics_token
     tokens = SettingsTokenStore(
         settings.tokens, None if scraper is None else scraper.get_secret_value()
     )
     ring = None if books is None else books.ring
-    app.state.keys = None if books is None else books.keys
-    app.state.key_ring = ring
-    app.state.access_tokens = _access_tokens(settings)
-    app.state.oidc = _oidc(settings)
-    identities = Identities(tokens, ring, app.state.access_tokens, app.state.oidc)
-    app.state.admission = Admission(identities, rates, settings.allow_query_token)
+    state.keys = None if books is None else books.keys
+    state.key_ring = ring
+    state.access_tokens = _access_tokens(settings)
+    state.oidc = _oidc(settings, client)
+    identities = Identities(tokens, ring, state.access_tokens, state.oidc)
+    state.admission = Admission(identities, rates, settings.allow_query_token)
 
 
 def _access_tokens(settings: Settings) -> AccessTokens | None:
@@ -255,7 +275,7 @@ def _access_tokens(settings: Settings) -> AccessTokens | None:
     )
 
 
-def _oidc(settings: Settings) -> OIDC | None:
+def _oidc(settings: Settings, client: UpstreamClient) -> OIDC | None:
     if settings.oidc_issuer is None:
         return None
     if settings.oidc_audience is None:
@@ -266,5 +286,4 @@ def _oidc(settings: Settings) -> OIDC | None:
         settings.oidc_roles_claim,
         settings.oidc_default_role,
     )
-    # What the environment says of proxies is about upstreams of models, if at all.
-    return OIDC(provider, httpx.AsyncClient(timeout=5.0, trust_env=False))
+    return OIDC(provider, client)

@@ -202,7 +202,9 @@ class TestWhoMay:
         for query in ("", "?organisation=acme"):
             keys = (await calls.get(PATH + query)).json()["data"]
             assert [key["id"] for key in keys] == [admin["id"]]
-        assert (await calls.get(f"{PATH}?organisation=globex")).json()["data"] == []
+        for name in ("globex", ""):
+            answer = await calls.get(PATH, params={"organisation": name})
+            assert answer.json()["data"] == []
         assert (await caller(theirs).get(MODELS)).status_code == 200
 
     async def test_without_a_database_there_are_none(self, client):
@@ -234,6 +236,12 @@ class TestList:
         for name in wanted:
             await make_key(**wanted | {name: "other"})
         keys = (await managed.get(PATH, params=wanted)).json()["data"]
+        assert [each["id"] for each in keys] == [key["id"]]
+
+    async def test_an_empty_filter_is_for_keys_without(self, managed, make_key):
+        key = await make_key()
+        await make_key(organisation="acme")
+        keys = (await managed.get(f"{PATH}?organisation=")).json()["data"]
         assert [each["id"] for each in keys] == [key["id"]]
 
     @pytest.mark.parametrize(

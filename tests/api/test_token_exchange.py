@@ -52,10 +52,12 @@ class TestExchange:
         assert (await calls.get(MODELS)).status_code == 200
         assert (await calls.get(KEYS)).status_code == 403
 
-    async def test_it_is_good_for_no_more(self, make_key, caller):
+    async def test_it_is_good_for_no_more(self, managed, make_key, caller):
         calls = caller(await make_key(role="viewer"))
         answer = await calls.post(PATH, json={"scopes": ["models:call"]})
         assert answer.status_code == 403
+        audit = await managed.get("/api/v1/audit?action=token.issue.refused")
+        assert len(audit.json()["data"]) == 1
         answer = await calls.post(PATH, json={"expires_in_seconds": 86_400})
         assert answer.json()["expires_in"] in (899, 900)
 

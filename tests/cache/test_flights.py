@@ -170,6 +170,17 @@ async def test_a_lead_that_comes_at_the_moment_of_hanging_up_is_passed_on():
     assert isinstance(await waiting[1], Lead)
 
 
+async def test_who_has_just_hung_up_gets_no_lead():
+    flights = Flights()
+    lead = await flights.join("k", LONG)
+    waiting = followers(flights, 2)
+    await turn()
+    waiting[0].cancel()
+    lead.fail()
+
+    assert isinstance(await waiting[1], Lead)
+
+
 async def test_nobody_is_kept_in_mind_when_all_are_gone():
     flights = Flights()
     lead = await flights.join("k", LONG)

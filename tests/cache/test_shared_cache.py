@@ -51,7 +51,7 @@ async def test_nothing_stays_for_ever_and_no_tenant_is_named(shared, server):
 async def test_an_entry_without_its_marks_is_none(shared, server):
     """Redis may have had to forget them to make room."""
     await shared.put("anna", "k", entry(), 60)
-    for key in server.keys():
+    for key in server.scan_iter():
         if server.strlen(key) == 8:
             server.delete(key)
     assert await shared.get("anna", "k") is None
@@ -63,7 +63,7 @@ async def test_an_entry_without_its_marks_is_none(shared, server):
 
 async def test_what_cannot_be_read_is_none(shared, server):
     await shared.put("anna", "k", entry(), 60)
-    (key,) = (key for key in server.keys() if key.endswith(b":k"))
+    (key,) = (key for key in server.scan_iter() if key.endswith(b":k"))
     server.setrange(key, 16, b"\x02")
 
     assert await shared.get("anna", "k") is None
@@ -88,7 +88,7 @@ async def test_a_redis_that_is_silent_is_a_miss(connect, redis_server):
         redis_server.thaw()
 
 
-async def test_a_redis_that_is_gone_is_a_miss_until_it_is_back(connect, redis_server):
+async def test_a_redis_that_is_gone_is_a_miss(connect, redis_server):
     store = SharedStore(connect(redis_server.url, TIMEOUT))
     await store.put("anna", "k", entry(), 60)
     redis_server.stop()
@@ -96,10 +96,6 @@ async def test_a_redis_that_is_gone_is_a_miss_until_it_is_back(connect, redis_se
         assert await use(store) < BOUND
     finally:
         redis_server.start()
-    fresh = SharedStore(connect(redis_server.url))
-    await fresh.put("anna", "k", entry(), 60)
-
-    assert await fresh.get("anna", "k") == entry()
 
 
 async def test_who_purges_hears_that_entries_may_still_be_there(connect, redis_server):

@@ -70,6 +70,18 @@ async def test_a_claim_that_is_lost_can_do_nothing(stores, clock, ended):
     assert await one.claim("key", "any") == Earlier("request", ANSWER)
 
 
+async def test_who_has_taken_a_claim_over_keeps_it(stores, clock):
+    one, other = stores
+    lost = await one.claim("key", "request")
+    clock.passes(LEASE + 1)
+    claim = await other.claim("key", "another request")
+    assert not await one.renew(lost)
+    assert not await one.save(lost, ANSWER)
+    await one.release(lost)
+    assert await one.claim("key", "any") == Earlier("another request", None)
+    assert await other.save(claim, ANSWER)
+
+
 async def test_after_a_claim_is_given_up_the_next_is_the_first(stores):
     await stores[0].release(await stores[0].claim("key", "request"))
     assert isinstance(await stores[1].claim("key", "another request"), Claim)
@@ -110,7 +122,7 @@ async def test_what_has_expired_grows_fewer_with_each_claim(url, store, clock, c
 
 
 async def test_a_database_that_is_away_is_told():
-    nobody = Database("postgresql://user:secret@127.0.0.1:1/name", timeout_seconds=1)
+    nobody = Database("postgresql://127.0.0.1:1/name", timeout_seconds=1)
     with pytest.raises(StorageUnavailableError):
         await DatabaseStore(nobody).claim("key", "request")
     await nobody.aclose()

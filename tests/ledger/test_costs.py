@@ -308,6 +308,11 @@ class TestIsPriced:
         assert configured(**{"ours/*": 0}).is_priced(provider, model) is priced
 
 
+def numbers(price: str) -> dict[str, Decimal]:
+    """Reads prices as the ledger keeps them."""
+    return json.loads(price, parse_float=Decimal, parse_int=Decimal)
+
+
 class TestPrices:
     @pytest.mark.parametrize(
         ("provider", "model", "tokens", "price"),
@@ -331,7 +336,7 @@ class TestPrices:
                 200_001,
                 {"input": "2.5", "output": "15", "cached_input": "0.25"},
             ),
-            ("ours", "plain", 1, {"input": "0.000000000000001", "output": "30"}),
+            ("ours", "plain", 1, {"input": "1e-15", "output": "30"}),
             ("ours", "thinks", 1, {"input": "1", "output": "2", "reasoning": "3"}),
             ("ours", "free", 1, {"input": "0", "output": "0"}),
         ],
@@ -344,8 +349,9 @@ class TestPrices:
         }
         costs = Costs(CATALOGUE, ProxyConfig.model_validate({"prices": prices}))
         usage = Usage(tokens, source="counted")
-        told = costs.of(provider, model, usage).price
-        assert json.loads(told, parse_float=str, parse_int=str) == price
+        assert numbers(costs.of(provider, model, usage).price) == {
+            kind: Decimal(dollars) for kind, dollars in price.items()
+        }
 
     @pytest.mark.parametrize(
         ("provider", "model", "usage", "reported"),
@@ -365,20 +371,20 @@ class TestPrices:
             st.builds(
                 lambda digits, places: Decimal(digits).scaleb(-places),
                 st.integers(0, 10**15 - 1),
-                st.integers(0, 15),
+                st.integers(9, 1_000_000),
             ),
             min_size=5,
             max_size=5,
         )
     )
+    @example([Decimal(f"12345678901234{last}e-999999") for last in range(5)])
     def test_prices_fit_into_their_column(self, prices):
         names = ("input", "output", "cached_input", "cache_write", "reasoning")
         config = {"prices": {"a/b": dict(zip(names, prices, strict=True))}}
         costs = Costs(CATALOGUE, ProxyConfig.model_validate(config))
         price = costs.of("a", "b", MILLION).price
         assert len(price) <= 255
-        told = json.loads(price, parse_float=Decimal, parse_int=Decimal)
-        assert told["output"] == prices[1]
+        assert numbers(price)["output"] == prices[1]
 
 
 class TestMost:

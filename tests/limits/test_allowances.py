@@ -132,12 +132,12 @@ async def test_who_is_too_fast_hears_when_to_come_back(
 
 
 async def test_a_request_larger_than_its_limit_is_never_tried_again(allowances):
-    with pytest.raises(InvalidInputError, match="5000 tokens") as raised:
-        await reserve(allowances, REQUESTS, TOKENS, tokens=5000)
+    with pytest.raises(InvalidInputError, match="1001 tokens") as raised:
+        await reserve(allowances, REQUESTS, TOKENS, tokens=1001)
 
     assert raised.value.status == 400
-    reservation = await reserve(allowances, REQUESTS)
-    assert reservation.standings[0].remaining == 9
+    reservation = await reserve(allowances, REQUESTS, TOKENS, tokens=1000)
+    assert [each.remaining for each in reservation.standings] == [9, 0]
 
 
 async def test_who_has_no_money_hears_how_much_there_is(counters):
@@ -278,6 +278,18 @@ async def test_what_was_taken_in_an_outage_is_settled_where_it_was_taken(counter
     counters.is_down = True
     found = await count(allowances, CONCURRENT)
     assert found["Reservation"] == 2
+
+
+async def test_what_was_taken_before_an_outage_is_part_of_the_share(counters):
+    allowances = Allowances(counters, processes=lambda: 2)
+    ten = Term(TEAM, "concurrent", 10)
+    before = [await reserve(allowances, ten, REQUESTS, BUDGET) for _ in range(4)]
+    counters.is_down = True
+    assert (await count(allowances, ten))["Reservation"] == 1
+    assert (await count(allowances, REQUESTS))["Reservation"] == 1
+    before[0].settle(0, 0)
+    assert (await count(allowances, ten))["Reservation"] == 1
+    assert (await count(allowances, REQUESTS))["Reservation"] == 0
 
 
 @pytest.mark.parametrize("fault", ["counters", "ledger"])

@@ -1,9 +1,11 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 
 import pytest
 import redis as driver
+from tests.limits.aging import let_pass
 
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.limits.claim import Claim, Kind, Verdict
@@ -14,24 +16,6 @@ from llm_proxy.types import Subject
 pytestmark = pytest.mark.integration
 
 KEY = Subject("key", "k1")
-
-# Moves all that counts into the past, as if time had passed.
-AGE = """
-for _, key in ipairs(redis.call('KEYS', '*')) do
-  local kind = redis.call('TYPE', key).ok
-  if kind == 'list' then
-    for index, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
-      local at, lease = entry:match('^(%d+) (.*)$')
-      at = string.format('%.0f', at - ARGV[1] * 1000000)
-      redis.call('LSET', key, index - 1, at .. ' ' .. lease)
-    end
-  elseif kind == 'zset' then
-    for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-      redis.call('ZINCRBY', key, -ARGV[1] * 1000000, member)
-    end
-  end
-end
-"""
 
 leases = map("lease-{}".format, itertools.count())
 
@@ -46,7 +30,7 @@ def operator(redis_url) -> Iterator[driver.Redis]:
 @pytest.fixture
 def age(operator) -> Callable[[int], None]:
     """Lets seconds pass."""
-    return lambda seconds: operator.eval(AGE, 0, seconds)
+    return partial(let_pass, operator)
 
 
 @pytest.fixture
@@ -390,18 +374,23 @@ async def test_processes_count_each_other(process, age):
     assert last.processes == 1
 
 
-async def test_cancelled_reservation_is_given_back(counters, operator):
+async def test_cancelled_reservation_is_given_back(redis_server, process):
+    counters = process(redis_server.url)
     await reserve(counters, requests(9))
-    # So that the call waits where it is.
-    operator.client_pause(100_000)
-    task = asyncio.create_task(is_granted(counters, place(1), lease="a"))
-    await asyncio.sleep(0.05)
 
-    task.cancel()
-    await asyncio.wait([task])
-    operator.client_unpause()
+    redis_server.freeze()
+    try:
+        task = asyncio.create_task(is_granted(counters, place(1), lease="a"))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait([task])
+    finally:
+        redis_server.thaw()
 
     await until_left(counters, place(1), 1)
+    # Also if Redis reads it only after that.
+    with pytest.raises(driver.ResponseError, match="not a new one"):
+        await reserve(process(redis_server.url), place(1), lease="a")
 
 
 async def test_frozen_redis_is_waited_for_only_a_moment(redis_server, process):
@@ -458,6 +447,13 @@ async def test_too_many_settlements_count_as_spent(
     assert "settlements_lost" in capsys.readouterr().out
 
 
+async def restart(redis_server) -> None:
+    redis_server.stop()
+    redis_server.start()
+    # Until clients have heard that their connections are gone.
+    await asyncio.sleep(0.05)
+
+
 async def test_redis_that_starts_again_hears_what_is_set_aside(redis_server, process):
     first, second = process(redis_server.url), process(redis_server.url)
     claims = (place(5), money(50, 10))
@@ -465,8 +461,7 @@ async def test_redis_that_starts_again_hears_what_is_set_aside(redis_server, pro
     await reserve(second, *claims)
     await reserve(first, *claims, lease="done")
 
-    redis_server.stop()
-    redis_server.start()
+    await restart(redis_server)
 
     verdict = await first.reserve("a", claims, {})
     assert verdict.unknown == (claims[1].counter,)

@@ -3,7 +3,6 @@
 import pytest
 from tests.databases import (  # noqa: F401 - fixtures
     connect,
-    database_url,
     postgres,
     postgres_url,
 )
@@ -14,6 +13,13 @@ from llm_proxy.security.pepper import Pepper
 from llm_proxy.storage import Database, upgrade
 
 PEPPER = Pepper(lambda: b"a pepper of a test, with 32 bytes")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request, tmp_path) -> str:
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path}/keys.db"
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ class Provider:
         answers: By path: the status, headers and body of the answer.
         asked: The paths that were asked for.
         gate: Answers wait until it is set.
+        keys_sent: Is set when keys are.
     """
 
     def __init__(self, issuer: str) -> None:
@@ -56,6 +57,7 @@ class Provider:
         self.asked: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.keys_sent = asyncio.Event()
         self.publishes(public(rsa_key(), "RS256"))
         self.says(DISCOVERY, {"issuer": issuer, "jwks_uri": issuer + JWKS})
 
@@ -110,6 +112,8 @@ class Provider:
                 lines += [f"{name}: {value}" for name, value in headers.items()]
                 writer.write("\r\n".join([*lines, "\r\n"]).encode() + body)
                 await writer.drain()
+                if path == JWKS:
+                    self.keys_sent.set()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

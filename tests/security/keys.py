@@ -9,7 +9,7 @@ from llm_proxy.security.virtual_key import VirtualKey
 from llm_proxy.types import ROLES, Allowance, Budget
 
 FULL = VirtualKey(
-    name="Rötliches Team – für alles",
+    name="Rötliches Team für alles",
     organisation="acme",
     team="red",
     owner="anna@example.com",

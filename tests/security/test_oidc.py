@@ -251,6 +251,7 @@ ATTACKS = {
     ("iss", "iss is a list"): lambda p: signed(HEADER, p.claims(iss=[p.issuer])),
     ("aud", "aud missing"): lambda provider: provider.token(aud=None),
     ("aud", "aud of another"): lambda provider: provider.token(aud="other"),
+    ("aud", "aud of several others"): lambda provider: provider.token(aud=["other"]),
     ("aud", "aud that begins the same"): lambda provider: provider.token(
         aud="proxy-admin"
     ),
@@ -273,6 +274,7 @@ ATTACKS = {
     ("nbf", "nbf to come"): lambda p: p.token(nbf=p.claims()["iat"] + 90),
     ("nbf", "nbf is text"): lambda provider: provider.token(nbf="0"),
     ("iat", "iat missing"): lambda provider: provider.token(iat=None),
+    ("iat", "iat is true"): lambda provider: provider.token(iat=True),
     ("iat", "iat to come"): lambda p: p.token(iat=p.claims()["iat"] + 90),
     ("sub", "sub missing"): lambda provider: provider.token(sub=None),
     ("sub", "sub empty"): lambda provider: provider.token(sub=""),
@@ -370,6 +372,13 @@ async def test_what_is_no_jwt_is_nobodys_and_asks_nobody(oidc, provider, token):
 async def test_a_token_of_a_megabyte_is_not_looked_at(oidc, provider):
     token = provider.token(filler="x" * 2**20)
     assert await oidc.find(token) is None
+    assert provider.asked == []
+
+
+@pytest.mark.parametrize("kid", [None, ""])
+async def test_a_token_that_names_no_key_asks_nobody(oidc, provider, kid):
+    provider.publishes(public(rsa_key(), "RS256", ""))
+    assert await oidc.find(provider.token(headers={"kid": kid})) is None
     assert provider.asked == []
 
 

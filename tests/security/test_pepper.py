@@ -103,6 +103,15 @@ def test_file_that_is_there_already_is_kept(settings, tmp_path):
     assert digest == find_pepper(settings(key_pepper=LONG)).digest(SECRET)
 
 
+def test_first_of_two_makers_wins(settings, tmp_path, monkeypatch):
+    given = settings(database_url="sqlite:///keys.db")
+    first = find_pepper(given).digest(SECRET)
+    monkeypatch.setattr("pathlib.Path.exists", lambda _: False)
+
+    assert find_pepper(given).digest(SECRET) == first
+    assert [each.name for each in tmp_path.iterdir()] == ["key-pepper"]
+
+
 def test_short_file_is_refused(settings, tmp_path):
     (tmp_path / "key-pepper").touch()
 

@@ -2,6 +2,7 @@ import asyncio
 import random
 import ssl
 import sys
+import time
 from urllib.parse import quote
 
 import pytest
@@ -156,6 +157,17 @@ async def test_silent_server_is_waited_for_three_times(redis_server, connect, ca
     await until(lambda: answers(redis))
     lines = capsys.readouterr().out
     assert lines.count("redis_away") == lines.count("redis_back") == 1
+
+
+async def test_loop_that_stands_still_is_no_trouble_of_redis(redis_url, connect):
+    redis = connect(redis_url, timeout_seconds=0.4)
+    await redis.open()
+    calls = [asyncio.create_task(redis.execute("ECHO", "mine")) for _ in range(5)]
+    await asyncio.sleep(0)
+
+    time.sleep(0.5)  # noqa: ASYNC251 - that is the fault
+
+    assert await asyncio.gather(*calls) == [b"mine"] * 5
 
 
 async def test_late_answer_is_nobodys(redis_url, connect):

@@ -228,6 +228,27 @@ def test_no_bytes_are_an_error(surface, events):
     replay_events(surface.name, b"data: " + events, AGAIN)
 
 
+CHUNKS = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "id": st.sampled_from(["a", "ab", None]),
+            "created": st.sampled_from([1, 17, 1.5]),
+            "x": st.sampled_from([1, "id", {"id": "a"}]),
+        },
+    ).flatmap(lambda chunk: st.permutations([*chunk.items()]).map(dict)),
+    max_size=6,
+)
+
+
+@given(chunks=CHUNKS)
+def test_no_event_is_taken_for_one_before_it(chunks):
+    events = [b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks]
+    alone = [replay_events("openai_chat", event, AGAIN) for event in events]
+
+    assert replay_events("openai_chat", b"".join(events), AGAIN) == b"".join(alone)
+
+
 def test_thoughts_keep_the_ids_under_which_a_vendor_takes_them_back():
     surface = SURFACES["openai_responses"]
     parts = (Thinking("t", "openai:sealed"), Text("a"))

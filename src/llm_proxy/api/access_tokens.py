@@ -6,6 +6,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 from llm_proxy.api.admission import admit
+from llm_proxy.api.audit import recorded_refusals
 from llm_proxy.api.management import StrictBody, read_optional_model
 from llm_proxy.api.response import json_response
 from llm_proxy.errors import NotFoundError
@@ -35,13 +36,14 @@ class TokenAnswer(BaseModel):
 
 async def issue_token(request: Request) -> Response:
     """Exchange a key for a token that may do no more and lives no longer."""
-    caller = await admit(request, "api")
-    tokens: AccessTokens | None = request.app.state.access_tokens
-    if tokens is None:
-        raise NotFoundError("There are no such tokens: JWT_SECRET_KEY is not set")
-    body = await read_optional_model(request, TokenBody)
-    scopes = caller.scopes if body.scopes is None else frozenset(body.scopes)
-    token, seconds = tokens.issue(caller, body.expires_in_seconds, scopes)
+    async with recorded_refusals(request, "token.issue"):
+        caller = await admit(request, "api")
+        tokens: AccessTokens | None = request.app.state.access_tokens
+        if tokens is None:
+            raise NotFoundError("There are no such tokens: JWT_SECRET_KEY is not set")
+        body = await read_optional_model(request, TokenBody)
+        scopes = caller.scopes if body.scopes is None else frozenset(body.scopes)
+        token, seconds = tokens.issue(caller, body.expires_in_seconds, scopes)
     answer = TokenAnswer(
         access_token=token,
         token_type="Bearer",  # noqa: S106 - the name of a scheme

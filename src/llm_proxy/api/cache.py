@@ -1,7 +1,5 @@
 """Cached answers over HTTP: all that can be done with them is to forget them."""
 
-from typing import Protocol
-
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
@@ -9,6 +7,7 @@ from llm_proxy.api.admission import admit
 from llm_proxy.api.audit import check_subject, record_action, recorded_refusals
 from llm_proxy.api.management import AnswerMeta, Query, ShortText, read_query
 from llm_proxy.api.response import json_response
+from llm_proxy.cache import Cache
 from llm_proxy.errors import NotFoundError
 
 
@@ -23,7 +22,10 @@ class CacheParameters(Query):
 class PurgeData(BaseModel):
     """What became of cached answers."""
 
-    purged: int = Field(description="Answers that are forgotten, as far as is known.")
+    purged: int = Field(
+        description="Answers that are forgotten; in Redis nobody counts them, and 1 "
+        "stands for any number."
+    )
 
 
 class PurgeAnswer(BaseModel):
@@ -33,19 +35,11 @@ class PurgeAnswer(BaseModel):
     meta: AnswerMeta
 
 
-class Purgeable(Protocol):
-    """What keeps answers."""
-
-    async def purge(self, tenant: str | None) -> int:
-        """Forget the answers of one caller, or all; return how many those were."""
-        ...
-
-
 async def purge_cache(request: Request) -> Response:
     """Forget cached answers: those of one caller, or all."""
     async with recorded_refusals(request, "cache.purge"):
         caller = await admit(request, "api")
-        cache: Purgeable | None = request.app.state.cache
+        cache: Cache | None = request.app.state.cache
         if cache is None:
             raise NotFoundError("There is no cache: CACHE_POLICY is off")
         tenant = read_query(request, CacheParameters).tenant

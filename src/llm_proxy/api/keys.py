@@ -50,14 +50,12 @@ async def list_keys(request: Request) -> Response:
         caller = await admit(request, "api")
     store = _store(request)
     wanted = read_query(request, KeysParameters)
+    organisation = wanted.organisation
+    if organisation is None:
+        organisation = caller.organisation or None
     found: list[VirtualKey] = []
-    if wanted.organisation is None or _may_see(caller, wanted.organisation):
-        only = KeyFilter(
-            wanted.organisation or caller.organisation or None,
-            wanted.team,
-            wanted.owner,
-            wanted.project,
-        )
+    if organisation is None or _may_see(caller, organisation):
+        only = KeyFilter(organisation, wanted.team, wanted.owner, wanted.project)
         found = await store.list_keys(only, wanted.after, wanted.limit + 1)
     page = found[: wanted.limit]
     meta = PageMeta(

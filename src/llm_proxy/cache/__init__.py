@@ -4,7 +4,7 @@
 """
 
 from llm_proxy.cache.answers import Cache
-from llm_proxy.cache.control import ANYTHING, UNREAD, CacheControl, read_cache_control
+from llm_proxy.cache.control import ANYTHING, CacheControl, read_cache_control
 from llm_proxy.cache.entry import Account, Entry
 from llm_proxy.cache.lookup import Lookup, Result
 from llm_proxy.cache.memory import MemoryStore
@@ -15,7 +15,6 @@ from llm_proxy.cache.store import Store
 
 __all__ = [
     "ANYTHING",
-    "UNREAD",
     "Account",
     "Cache",
     "CacheControl",

@@ -49,8 +49,6 @@ class CacheControl:
 
 
 ANYTHING = CacheControl()
-# For whoever wants another answer than the one that is kept.
-UNREAD = CacheControl(reads=False)
 
 
 def read_cache_control(value: str) -> CacheControl:

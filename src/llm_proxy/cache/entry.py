@@ -114,14 +114,17 @@ def make_entry(
         The entry.
     """
     provider, model = account.target
+    usage = account.usage
+    if usage.reported_cost is not None:
+        # That is not what a replay costs.
+        usage = replace(usage, reported_cost=None)
     own = tuple(each for each in headers if each[0].startswith(_OWN_HEADERS))
     return Entry(
         provider,
         model,
         account.model,
         account.finish_reason,
-        # What it has cost is not what a replay costs.
-        replace(account.usage, reported_cost=None),
+        usage,
         now,
         body,
         own,

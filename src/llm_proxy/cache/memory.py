@@ -3,7 +3,8 @@
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from typing import NamedTuple
 
 from cachebox import LRUCache
 
@@ -19,14 +20,12 @@ _MOST_COUNTED = 65_536
 _Place = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     entry: Entry
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
+class _Count(NamedTuple):
     times: int
     until: float
 
@@ -46,7 +45,6 @@ class MemoryStore:
     def __init__(
         self, max_bytes: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._max_bytes = max_bytes
         self._clock = clock
         self._entries: LRUCache[_Place, _Kept] = LRUCache(max_bytes, getsizeof=_size)
         self._counts: LRUCache[_Place, _Count] = LRUCache(_MOST_COUNTED)
@@ -65,9 +63,10 @@ class MemoryStore:
         self, tenant: str, key: str, entry: Entry, ttl_seconds: float
     ) -> None:
         """Keep an entry, in the place of others if there is no other place."""
-        place, kept = (tenant, key), _Kept(entry, self._clock() + ttl_seconds)
-        if _size(place, kept) <= self._max_bytes:
-            self._entries.insert(place, kept)
+        kept = _Kept(entry, self._clock() + ttl_seconds)
+        # It raises this for what is larger than all of its room.
+        with suppress(OverflowError):
+            self._entries.insert((tenant, key), kept)
 
     async def seen(self, tenant: str, key: str) -> int:
         """Count a question."""

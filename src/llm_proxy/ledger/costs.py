@@ -195,7 +195,7 @@ def _rates(price: PriceConfig) -> Rates:
 def _written(rates: Rates) -> str:
     """Write prices the way the ledger keeps them, without those that are nothing new.
 
-    Numbers are written by hand, because JSON's encoders know no decimals.
+    By hand, because JSON's encoders know no decimals; the longest fit their column.
     """
     kinds = {"input": rates.input, "output": rates.output}
     if rates.cached_input != rates.input:
@@ -206,7 +206,7 @@ def _written(rates: Rates) -> str:
         kinds["reasoning"] = rates.reasoning
     if rates.call:
         kinds["call"] = rates.call
-    members = [f'"{kind}":{price:f}' for kind, price in kinds.items()]
+    members = [f'"{kind}":{price}' for kind, price in kinds.items()]
     return f"{{{','.join(members)}}}"
 
 

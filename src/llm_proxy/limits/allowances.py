@@ -30,10 +30,10 @@ def _alone() -> int:
 class Allowances:
     """Reserves what calls need, and refuses those for whom there is not enough.
 
-    While the shared counters are away, each process lets through its part of all rates:
-    exact in itself, though a minute that an outage cuts in two can have up to both
-    halves' share. Money is not divided: nobody spends any that a budget bounds, or
-    nobody counts it, as the operator has chosen.
+    While the shared counters are away, each process lets through its part of all rates,
+    less what it has let through before. They never hear of it, so that the minute in
+    which they come back can have more. Money is not divided: nobody spends any that a
+    budget bounds, or nobody counts it, as the operator has chosen.
 
     Args:
         counters: Count for all processes.
@@ -51,7 +51,9 @@ class Allowances:
         fails_open: bool = False,
     ) -> None:
         self._counters = counters
-        self._local = LocalCounters()
+        self._local = (
+            counters if isinstance(counters, LocalCounters) else LocalCounters()
+        )
         self._figures = Figures(spending)
         self._processes = processes
         self._fails_open = fails_open
@@ -82,41 +84,44 @@ class Allowances:
             return NOTHING
         claims = claims_of(terms, tokens, nanos, datetime.now(UTC))
         check_size(claims)
-        counters, verdict = await self._take(lease, claims)
-        if not all(standing.granted for standing in verdict.standings):
-            raise refusal(verdict.standings)
-        reservation = Reservation(lease, verdict.standings, counters)
+        try:
+            reservation = await self._take_shared(lease, claims)
+        except StorageUnavailableError as error:
+            reservation = await self._take_share(lease, claims, error)
         for standing in reservation.warnings:
             self._warn(standing)
         return reservation
 
-    async def _take(
-        self, lease: str, claims: Sequence[Claim]
-    ) -> tuple[Counters, Verdict]:
-        """Take from the shared counters, or from those of this process."""
-        try:
-            return self._counters, await self._take_shared(lease, claims)
-        except StorageUnavailableError as error:
-            rates = self._without_money(claims, error)
-            processes = max(1, self._processes())
-            self._tell("limits_divided", error, processes=processes)
-        shares = [
-            replace(claim, limit=max(1, claim.limit // processes)) for claim in rates
-        ]
-        return self._local, await self._local.reserve(lease, shares, {})
-
-    async def _take_shared(self, lease: str, claims: Sequence[Claim]) -> Verdict:
+    async def _take_shared(self, lease: str, claims: Sequence[Claim]) -> Reservation:
+        """Take from the counters that all processes have."""
         spent: dict[str, int] = {}
         for _ in range(_MOST_TRIES):
             verdict = await self._counters.reserve(lease, claims, spent)
             if not verdict.unknown:
-                return verdict
+                standings = _granted(verdict)
+                if self._local is self._counters:
+                    return Reservation(lease, standings, (self._counters,))
+                self._local.note(lease, claims)
+                return Reservation(lease, standings, (self._counters, self._local))
             unknown = [claim for claim in claims if claim.counter in verdict.unknown]
             try:
                 spent |= await self._figures.of(unknown)
             except StorageUnavailableError as error:
                 claims = self._without_money(claims, error)
         raise StorageUnavailableError(log_detail="counters do not keep their figures")
+
+    async def _take_share(
+        self, lease: str, claims: Sequence[Claim], error: StorageUnavailableError
+    ) -> Reservation:
+        """Take from what is this process's own while it cannot be asked of all."""
+        rates = self._without_money(claims, error)
+        processes = max(1, self._processes())
+        self._tell("limits_divided", error, processes=processes)
+        shares = [
+            replace(claim, limit=max(1, claim.limit // processes)) for claim in rates
+        ]
+        verdict = await self._local.reserve(lease, shares, {})
+        return Reservation(lease, _granted(verdict), (self._local,))
 
     def _without_money(
         self, claims: Sequence[Claim], error: StorageUnavailableError
@@ -150,3 +155,10 @@ class Allowances:
             period=claim.period,
             share=round(used_share(standing), 3),
         )
+
+
+def _granted(verdict: Verdict) -> Sequence[Standing]:
+    """Refuse a call for which there was not enough."""
+    if not all(standing.granted for standing in verdict.standings):
+        raise refusal(verdict.standings)
+    return verdict.standings

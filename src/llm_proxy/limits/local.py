@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llm_proxy.limits.claim import Claim, Kind, Standing, Verdict
@@ -60,23 +60,34 @@ class LocalCounters:
             return Verdict(
                 unknown=tuple(claim.counter for claim, count in found if count is None)
             )
-        granted = [claim.amount <= count.left(claim, now) for claim, count in counted]
+        granted = [
+            claim.amount <= claim.limit - count.sum_at(now) for claim, count in counted
+        ]
         if all(granted):
-            self._taken[lease] = [
-                (claim.kind, count, count.take(claim.amount, now))
-                for claim, count in counted
-            ]
+            self._take(lease, counted, now)
         return Verdict(
             tuple(
                 Standing(
                     claim,
-                    max(0, count.left(claim, now)),
+                    max(0, claim.limit - count.sum_at(now)),
                     count.reset_seconds(now),
                     is_granted,
                 )
                 for (claim, count), is_granted in zip(counted, granted, strict=True)
             )
         )
+
+    def note(self, lease: str, claims: Sequence[Claim]) -> None:
+        """Count what somebody else has let through, whatever the limits say of it.
+
+        Args:
+            lease: Names the reservation, which has to be settled here as well.
+            claims: What the call has taken; money is passed over.
+        """
+        now = self._clock()
+        found = ((claim, self._find(claim, {}, now)) for claim in claims)
+        counted = [(claim, count) for claim, count in found if count is not None]
+        self._take(lease, counted, now)
 
     def settle(
         self, lease: str, claims: Sequence[Claim], tokens: int, nanos: int
@@ -97,6 +108,14 @@ class LocalCounters:
         }
         for kind, count, entry in self._taken.pop(lease, ()):
             count.settle(entry, truth[kind])
+
+    def _take(
+        self, lease: str, counted: Iterable[tuple[Claim, "_Count"]], now: float
+    ) -> None:
+        self._taken[lease] = [
+            (claim.kind, count, count.take(claim.amount, now))
+            for claim, count in counted
+        ]
 
     def _find(
         self, claim: Claim, spent: Mapping[str, int], now: float
@@ -132,8 +151,8 @@ class _Count:
         self.unsettled = 0
         self._sum = start
 
-    def left(self, claim: Claim, now: float) -> int:
-        return claim.limit - self._sum
+    def sum_at(self, now: float) -> int:
+        return self._sum
 
     def reset_seconds(self, now: float) -> float:
         return 0.0
@@ -157,12 +176,12 @@ class _Window(_Count):
         super().__init__()
         self._entries: deque[_Entry] = deque()
 
-    def left(self, claim: Claim, now: float) -> int:
+    def sum_at(self, now: float) -> int:
         while self._entries and self._entries[0].at <= now - _WINDOW_SECONDS:
             entry = self._entries.popleft()
             entry.is_counted = False
             self._sum -= entry.amount
-        return super().left(claim, now)
+        return self._sum
 
     def reset_seconds(self, now: float) -> float:
         return self._entries[0].at + _WINDOW_SECONDS - now if self._entries else 0.0

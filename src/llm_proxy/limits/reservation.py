@@ -11,13 +11,13 @@ class Reservation:
     Args:
         lease: Its name.
         standings: How each limit stands, all of them granted.
-        counters: Where it was taken; None if nothing was.
+        counters: All who have counted it.
     """
 
     __slots__ = ("_counters", "_lease", "_standings")
 
     def __init__(
-        self, lease: str, standings: Sequence[Standing], counters: Counters | None
+        self, lease: str, standings: Sequence[Standing], counters: Sequence[Counters]
     ) -> None:
         self._lease = lease
         self._standings = standings
@@ -50,14 +50,14 @@ class Reservation:
             tokens: What the call has used; 0 if nobody was asked.
             nanos: What it has cost, in billionths of a US dollar.
         """
-        counters, self._counters = self._counters, None
-        if counters is not None:
-            claims = [standing.claim for standing in self._standings]
-            counters.settle(self._lease, claims, tokens, nanos)
+        counters, self._counters = self._counters, ()
+        claims = [standing.claim for standing in self._standings]
+        for each in counters:
+            each.settle(self._lease, claims, tokens, nanos)
 
 
 # Of a call that no limit bounds.
-NOTHING = Reservation("", (), None)
+NOTHING = Reservation("", (), ())
 
 
 def used_share(standing: Standing) -> float:

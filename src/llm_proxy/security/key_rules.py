@@ -25,8 +25,9 @@ def check_key(key: VirtualKey) -> None:
     Raises:
         InvalidInputError: One of its fields is not acceptable.
     """
-    for field, rule in _problems(key):
-        raise InvalidInputError(f"{field}: {rule}")
+    problem = next(_problems(key), None)
+    if problem is not None:
+        raise InvalidInputError(": ".join(problem))
 
 
 def _problems(key: VirtualKey) -> Iterator[tuple[str, str]]:
@@ -47,7 +48,7 @@ def _text_problems(key: VirtualKey) -> Iterator[tuple[str, str]]:
             yield field, f"at most {_MAX_CHARACTERS} printable characters"
     if not key.name.strip():
         yield "name", "must not be empty"
-    # Counters are named organisation/team, so that other pairs could have the same name.
+    # Counters are named organisation/team, which must mean one pair only.
     for field in ("organisation", "team", "owner"):
         if "/" in getattr(key, field):
             yield field, "without '/', which separates them"

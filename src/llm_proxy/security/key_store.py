@@ -122,7 +122,7 @@ class KeyStore:
         """
         if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
             raise InvalidInputError(
-                f"overlap_seconds: must be from 0 to {MAX_OVERLAP_SECONDS}"
+                f"overlap_seconds: from 0 to {MAX_OVERLAP_SECONDS}"
             )
         secret = new_secret()
         digest = self.digest(secret)

@@ -57,6 +57,8 @@ class Lookups(Generic[_T]):
         if self._working is not None:
             self._working.cancel()
             await asyncio.wait([self._working])
+        self._queued.clear()
+        self._fail([*self._asked], StorageUnavailableError(log_detail="closed"))
 
     def _ask(self, name: str) -> asyncio.Future[_T | None]:
         if len(self._asked) >= _MAX_ASKED:
@@ -75,10 +77,6 @@ class Lookups(Generic[_T]):
             del self._queued[:_MAX_GROUP]
             try:
                 found = await self._load(names)
-            except asyncio.CancelledError:
-                closed = StorageUnavailableError(log_detail="closed")
-                self._fail([*names, *self._queued], closed)
-                raise
             except Exception as error:  # noqa: BLE001 - it is for those who wait
                 self._fail(names, error)
             else:

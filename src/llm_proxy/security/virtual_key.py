@@ -23,6 +23,11 @@ def _new_id() -> str:
     return f"key_{secrets.token_hex(8)}"
 
 
+def _now() -> float:
+    # Databases keep milliseconds.
+    return round(time.time(), 3)
+
+
 @dataclass(frozen=True, slots=True)
 class VirtualKey:
     """A key as the operator sees it; its secret is shown once and kept nowhere.
@@ -66,7 +71,7 @@ class VirtualKey:
     created_by: str = ""
     expires_at: float | None = None
     revoked_at: float | None = None
-    created_at: float = field(default_factory=time.time)
+    created_at: float = field(default_factory=_now)
     id: str = field(default_factory=_new_id)
 
     @property

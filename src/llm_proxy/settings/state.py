@@ -44,7 +44,7 @@ class StateSettings(BaseSettings):
     """How long known virtual keys work while the database is away."""
     jwt_secret_key: SecretStr | None = None
     """Signs the tokens of `/api/v1/auth/token`, which needs it; 32 characters."""
-    jwt_seconds: Seconds = 3600.0
+    jwt_seconds: float = Field(default=3600.0, ge=1, allow_inf_nan=False)
     """The longest life of such a token."""
     oidc_issuer: str | None = None
     """An identity provider whose tokens are accepted, as they say in `iss`."""

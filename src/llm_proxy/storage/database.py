@@ -104,9 +104,11 @@ class Database:
         """Close all connections, within the time of a transaction."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timeout_seconds):
-                await self._appender.aclose()
-                await self._engine.dispose()
-                await self._reporting.dispose()
+                await asyncio.gather(
+                    self._appender.aclose(),
+                    self._engine.dispose(),
+                    self._reporting.dispose(),
+                )
         if self._memory is not None:
             self._memory.close()
 

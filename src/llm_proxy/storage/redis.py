@@ -128,15 +128,30 @@ class Redis:
         """Give a connection for one call, with all the bounds on it."""
         if self._is_closed:
             raise unavailable("redis is closed")
-        limit = asyncio.timeout(self._timeout_seconds)
         with self._breaker.attempt(), reported():
-            try:
-                async with limit, self._places, self._lend() as connection:
-                    yield connection
-            except TimeoutError as error:
-                if not limit.expired():
-                    raise
-                raise unavailable(f"not done in {self._timeout_seconds:g} s") from error
+            async with self._limit(), self._places, self._lend() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _limit(self) -> AsyncGenerator[None]:
+        """End what takes too long.
+
+        The second half of the time begins after the first, so that a loop which stands
+        still, as with an import, does not take Redis for silent.
+        """
+        loop = asyncio.get_running_loop()
+        half = self._timeout_seconds / 2
+        limit = asyncio.timeout(None)
+        timer = loop.call_later(half, lambda: limit.reschedule(loop.time() + half))
+        try:
+            async with limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise unavailable(f"not done in {self._timeout_seconds:g} s") from error
+        finally:
+            timer.cancel()
 
     @asynccontextmanager
     async def _lend(self) -> AsyncGenerator["AbstractConnection"]:

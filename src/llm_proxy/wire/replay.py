@@ -5,7 +5,8 @@ Only these change, wherever the dialect has them, and no other byte.
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import orjson
 
@@ -43,8 +44,8 @@ def replay(surface: str, body: bytes, asked: Asked) -> bytes:
     Returns:
         The answer to that request.
     """
-    dialect = _DIALECTS[surface](asked)
-    return _change(body, dialect.in_answer(body))
+    changes = _DIALECTS[surface](asked).in_answer(body)
+    return _change(body, changes, [*_places(body, changes)])
 
 
 def replay_events(surface: str, events: bytes, asked: Asked) -> bytes:
@@ -60,15 +61,29 @@ def replay_events(surface: str, events: bytes, asked: Asked) -> bytes:
         lines, is left as it is.
     """
     dialect = _DIALECTS[surface](asked)
+    # How the last event began, and how it begins; most of them begin alike.
+    old = new = b""
 
     def change(match: re.Match[bytes]) -> bytes:
-        lines = match[0]
-        if lines.count(b"\n") > 1:
-            return lines
+        nonlocal old, new
+        line = match[0]
+        if line.count(b"\n") > 1:
+            return line
+        if old and line.startswith(old):
+            return new + line[len(old) :]
         try:
-            return _change(lines, dialect.in_event(lines.removeprefix(b"data:")))
+            changes = dialect.in_event(line.removeprefix(b"data:"))
+            if not changes:
+                return line
+            places = [*_places(line, changes)]
+            changed = _change(line, changes, places)
         except orjson.JSONDecodeError:
-            return lines
+            return line
+        if places and not _are_endless(changes) and len(places) == len(changes):
+            # With the byte behind the last one, or a number could go on.
+            end = places[-1].end + 1
+            old, new = line[:end], changed[: end + len(changed) - len(line)]
+        return changed
 
     return _DATA.sub(change, events)
 
@@ -183,17 +198,25 @@ def _always(value: str | int) -> _Change:
     return lambda _: written
 
 
-def _change(text: bytes, changes: _Changes) -> bytes:
-    """Change single values in a text that has one JSON object in it."""
+def _change(text: bytes, changes: _Changes, places: Sequence["_Place"]) -> bytes:
+    """Change the values at some places."""
     pieces: list[bytes] = []
     seen = 0
-    for path, start, end in _values(text, changes):
+    for path, start, end in places:
         pieces += (text[seen:start], changes[path](text[start:end]))
         seen = end
-    return b"".join((*pieces, text[seen:])) if pieces else text
+    return b"".join((*pieces, text[seen:]))
 
 
-def _values(text: bytes, wanted: Collection[_Path]) -> Iterator[tuple[_Path, int, int]]:
+class _Place(NamedTuple):
+    """Where a value stands: in the object, and in the text."""
+
+    path: _Path
+    start: int
+    end: int
+
+
+def _places(text: bytes, wanted: Collection[_Path]) -> Iterator[_Place]:
     """Find values that are no objects and no arrays.
 
     Args:
@@ -201,11 +224,10 @@ def _values(text: bytes, wanted: Collection[_Path]) -> Iterator[tuple[_Path, int
         wanted: Where they may stand in it.
 
     Yields:
-        Where each stands in the object, and where in the text.
+        Where each stands, and nothing more once there is one for each path.
     """
     depth = max(map(len, wanted), default=0)
-    # What stands in an array can come again and again.
-    left = math.inf if any(None in path for path in wanted) else len(wanted)
+    left = math.inf if _are_endless(wanted) else len(wanted)
     path: list[str | None] = []
     for token in _TOKEN.finditer(text) if wanted else ():
         kind = token.lastgroup
@@ -218,7 +240,12 @@ def _values(text: bytes, wanted: Collection[_Path]) -> Iterator[tuple[_Path, int
             if kind == "name":
                 path[-1] = orjson.loads(token["string"])
             elif (place := tuple(path)) in wanted:
-                yield place, *token.span()
+                yield _Place(place, *token.span())
                 left -= 1
                 if not left:
                     return
+
+
+def _are_endless(paths: Collection[_Path]) -> bool:
+    """Whether one of them leads through an array, to any number of places."""
+    return any(None in path for path in paths)

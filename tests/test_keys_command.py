@@ -1,0 +1,262 @@
+"""``llm-proxy keys``."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from llm_proxy.cli import main
+from llm_proxy.security.audit import AuditQuery, read
+from llm_proxy.security.key_queries import find_digests
+from llm_proxy.security.key_store import KeyStore
+from llm_proxy.security.key_text import is_well_formed
+from llm_proxy.security.pepper import find_pepper
+from llm_proxy.security.virtual_key import VirtualKey, is_key_id
+from llm_proxy.settings import load_settings
+from llm_proxy.storage import Database
+from llm_proxy.types import Budget, Principal
+
+TOKEN = "4fXbkqzQ0sW7vJ2mYtR9uLpE6cHdN1oA"  # pragma: allowlist secret
+NOBODY = "key_0000000000000000"
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Runs a command; gives its exit status and what it has printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENVIRONMENT", "testing")
+    monkeypatch.setenv("API_TOKEN", TOKEN)
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///keys.db")
+    monkeypatch.setenv("COLUMNS", "40")
+
+    def run(*arguments: str) -> tuple[object, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(("keys", *arguments))
+        return ended.value.code, capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def make(run):
+    """Makes a key; gives its id and its secret."""
+
+    def make(*options: str) -> tuple[str, str]:
+        status, text = run("create", "sheets", *options, "--json")
+        assert status == 0
+        made = json.loads(text)
+        return made["id"], made["secret"]
+
+    return make
+
+
+def in_database(act):
+    """What a function says of the database of the settings."""
+
+    async def ask():
+        database = Database("sqlite:///keys.db")
+        try:
+            return await act(KeyStore(database, find_pepper(load_settings())))
+        finally:
+            await database.aclose()
+
+    return asyncio.run(ask())
+
+
+def stored(key_id: str) -> VirtualKey:
+    return in_database(lambda store: store.get(key_id))
+
+
+def caller(secret: str) -> Principal | None:
+    async def ask(store: KeyStore) -> Principal | None:
+        digest = store.digest(secret)
+        return (await find_digests(store.database, [digest])).get(digest)
+
+    return in_database(ask)
+
+
+def listed(run, *options: str) -> list[dict[str, object]]:
+    _, text = run("list", *options, "--json")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_key_is_made_and_its_secret_works(run):
+    status, text = run("create", "sheets")
+
+    assert status == 0
+    first, second, third = text.splitlines()
+    key_id, secret = first.split()[-1], second.split()[-1]
+    assert is_key_id(key_id)
+    assert is_well_formed(secret)
+    assert third == "It is not shown again."
+    assert caller(secret) == stored(key_id).principal
+
+
+def test_quiet_command_prints_the_secret_alone(run):
+    _, text = run("create", "sheets", "--quiet")
+
+    assert is_well_formed(text.removesuffix("\n"))
+
+
+def test_options_describe_the_key(make):
+    options = (
+        "--organisation acme --team red --owner anna --project mail --tag a --tag b"
+    )
+    options += " --role operator --scope keys:read --scope models:call --model gpt-*"
+    options += " --model o3 --surface openai --network 10.0.0.0/8 --network ::1"
+    options += " --expires 30d --rpm 60 --tpm 1000 --concurrent 4"
+    options += " --budget-day 0.5 --budget-month 20 --budget-total 100"
+    key = stored(make(*options.split())[0])
+
+    assert (key.name, key.created_by) == ("sheets", "cli")
+    assert (key.organisation, key.team, key.owner) == ("acme", "red", "anna")
+    assert (key.project, key.tags) == ("mail", ("a", "b"))
+    assert key.role == "operator"
+    assert key.scopes == {"keys:read", "models:call"}
+    assert key.models == ("gpt-*", "o3")
+    assert key.surfaces == {"openai"}
+    assert [str(each) for each in key.networks] == ["10.0.0.0/8", "::1/128"]
+    assert key.expires_at == pytest.approx(time.time() + 30 * 86_400, abs=60)
+    assert key.allowance.requests_per_minute == 60
+    assert key.allowance.tokens_per_minute == 1000
+    assert key.allowance.concurrent_requests == 4
+    assert key.allowance.budgets == (
+        Budget("day", 500_000_000),
+        Budget("month", 20_000_000_000),
+        Budget("total", 100_000_000_000),
+    )
+
+
+def test_key_without_options_is_a_developers(make):
+    key = stored(make()[0])
+
+    assert key.role == "developer"
+    assert (key.scopes, key.models, key.surfaces) == (None, None, None)
+    assert (key.networks, key.expires_at, key.organisation) == ((), None, "")
+
+
+def test_key_may_end_on_a_day(make):
+    assert stored(make("--expires", "2100-01-01")[0]).expires_at == 4_102_444_800
+
+
+def test_rotated_key_has_another_secret(run, make):
+    key_id, old = make()
+    status, new = run("rotate", key_id, "--quiet")
+    new = new.strip()
+
+    assert (status, caller(new).name) == (0, key_id)
+    assert caller(old).expires_at == pytest.approx(time.time() + 3600, abs=60)
+
+    run("rotate", key_id, "--overlap", "0s")
+    assert (caller(old), caller(new)) == (None, None)
+
+
+def test_revoked_key_works_no_more(run, make):
+    key_id, secret = make()
+
+    assert run("revoke", key_id) == (0, f"{key_id} is revoked.\n")
+    assert caller(secret) is None
+
+
+def test_keys_are_listed(run, make, monkeypatch):
+    monkeypatch.setattr("llm_proxy.commands.keys._PAGE_KEYS", 2)
+    made = [
+        make("--organisation", organisation, "--team", "[red]")[0]
+        for organisation in ("acme", "acme", "acme", "other", "other")
+    ]
+
+    assert [each["id"] for each in listed(run)] == sorted(made)
+    others = listed(run, "--organisation", "other", "--team", "[red]")
+    assert [each["id"] for each in others] == sorted(made[3:])
+    assert listed(run, "--owner", "nobody") == []
+    _, table = run("list", "--organisation", "acme")
+    for key_id in made:
+        assert (key_id in table) == (key_id in made[:3])
+    assert "[red]" in table
+
+
+def test_list_says_which_keys_have_ended(run, make):
+    make()
+    ending, _ = make("--expires", "2100-01-01")
+    ended, _ = make("--expires", "1s")
+    revoked, _ = make()
+    run("revoke", revoked)
+    in_database(lambda store: _end(store, ended))
+    _, table = run("list")
+
+    def line(text: str) -> str:
+        return next(each for each in table.splitlines() if text in each)
+
+    assert "ends 2100-01-01 00:00" in line(ending)
+    assert "ended 1970-01-01 00:00" in line(ended)
+    assert "revoked" in line(revoked)
+    assert "active" in table
+
+
+async def _end(store: KeyStore, key_id: str) -> None:
+    from llm_proxy.storage.tables import virtual_keys
+
+    async with store.database.begin() as connection:
+        of_key = virtual_keys.c.id == key_id
+        await connection.execute(
+            virtual_keys.update().where(of_key).values(expires_ms=1)
+        )
+
+
+def test_what_is_done_stands_in_the_audit_log(run, make):
+    key_id, _ = make()
+    run("rotate", key_id)
+    run("revoke", key_id)
+
+    entries = in_database(lambda store: read(store.database, AuditQuery()))
+    assert [(entry.actor.name, entry.subject) for entry in entries] == [
+        ("cli", key_id)
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("create", ""), "name: must not be empty"),
+        (("create", "a", "--scope", "all"), "--scope: one of models:call, models:read"),
+        (("create", "a", "--scope", "keys:write"), "--scope: one of"),
+        (("create", "a", "--surface", "x"), "--surface: one of anthropic, chat"),
+        (("create", "a", "--network", "x"), "--network: item 1 is neither"),
+        (("create", "a", "--expires", "soon"), "--expires soon: must be such as 30d"),
+        (("create", "a", "--expires", "2020-01-01"), "expires_at: in the future"),
+        (("create", "a", "--rpm", "0"), "requests_per_minute: "),
+        (("create", "a", "--budget-month", "much"), "budgets.month: must be a number"),
+        (("create", "a", "--team", "a/b"), "team: without '/'"),
+        (("rotate", NOBODY), "There is no such key"),
+        (("rotate", NOBODY, "--overlap", "1"), "--overlap 1: must be such as 0s"),
+        (("rotate", NOBODY, "--overlap", "31d"), "overlap_seconds: from 0 to"),
+        (("revoke", NOBODY), "There is no such key"),
+        (("revoke", "'; DROP TABLE virtual_keys"), "There is no such key"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(run, arguments, problem):
+    assert problem in str(run(*arguments)[0])
+
+
+def test_role_must_be_known(run, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(("keys", "create", "a", "--role", "owner"))
+
+    assert ended.value.code == 2
+    assert "owner" in capsys.readouterr().err
+
+
+def test_hosted_tables_are_upgraded_by_a_command_alone(run, monkeypatch):
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("KEY_PEPPER", TOKEN[::-1])
+
+    assert "run `llm-proxy db upgrade`" in str(run("create", "a")[0])
+
+
+def test_hosted_keys_need_a_pepper(run, monkeypatch):
+    assert run("list")[0] == 0
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    assert "KEY_PEPPER: required" in str(run("create", "a")[0])
+    assert listed(run) == []
