@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from llm_proxy.call import Call
 from llm_proxy.errors import (
     LLMAPIError,
     LLMBadResponseError,
@@ -20,7 +21,6 @@ from llm_proxy.errors import (
     OverloadedError,
     PromptInjectionError,
 )
-from llm_proxy.call import Call
 from llm_proxy.gateway import Gateway, TaskAnswer
 from llm_proxy.routing import Trace
 from llm_proxy.tasks import Task

@@ -1,7 +1,6 @@
 """What stands of a call in the ledger once it is over."""
 
 import asyncio
-import secrets
 import time
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from llm_proxy.errors import (
     StorageUnavailableError,
     UnsupportedModelError,
 )
-from llm_proxy.ledger import Cost, Costs, Entry, Ledger, Status
+from llm_proxy.ledger import Cost, Costs, Entry, Ledger, Status, entry_ids
 from llm_proxy.routing import Route, Target, Tried
 from llm_proxy.types import FinishReason, Usage
 
@@ -29,6 +28,7 @@ class Outcome:
         target: Who has given the answer, or the last piece of it.
         model: The model that the upstream says has answered.
         usage: Tokens of that answer, as far as they are known.
+        halves: What was used of streams that have died before somebody went on.
         finish_reason: Why that answer ended, if it has.
         seconds: How long the call took.
         first_seconds: How long its first content took; None if there was none.
@@ -39,6 +39,7 @@ class Outcome:
     target: Target
     model: str | None
     usage: Usage
+    halves: tuple[tuple[Target, Usage], ...]
     finish_reason: FinishReason | None
     seconds: float
     first_seconds: float | None
@@ -82,6 +83,7 @@ class Accounts:
         refuses_unpriced: bool = False,
     ) -> None:
         self._refuses_unpriced = refuses_unpriced
+        self._ids = entry_ids()
         self._ledger = ledger
         self._costs = costs
         self.project = project
@@ -133,11 +135,14 @@ class Accounts:
         last = next(
             (each for each in reversed(reached) if each.target == outcome.target), None
         )
+        halves = list(outcome.halves)
         tokens = nanos = 0
         done = None
         for number, tried in enumerate(reached, start=1):
-            entry = self._entry(outcome, number, tried, is_answer=tried is last)
-            tokens += entry.usage.input_tokens + entry.usage.output_tokens
+            is_answer = tried is last
+            usage = outcome.usage if is_answer else _half_of(tried, halves)
+            entry = self._entry(outcome, number, tried, usage, is_answer=is_answer)
+            tokens += usage.input_tokens + usage.output_tokens
             nanos += entry.cost.nanos
             if self._ledger is not None:
                 # Rows become durable in their order, so the last one stands for all.
@@ -145,13 +150,18 @@ class Accounts:
         return Booked(tokens, nanos, done)
 
     def _entry(
-        self, outcome: Outcome, number: int, tried: Tried, *, is_answer: bool
+        self,
+        outcome: Outcome,
+        number: int,
+        tried: Tried,
+        usage: Usage,
+        *,
+        is_answer: bool,
     ) -> Entry:
-        usage = outcome.usage if is_answer else Usage()
-        status = _status(outcome, tried) if is_answer else _failure(tried)
+        status = _status(outcome, tried) if is_answer else _failure(tried, usage)
         call, principal = outcome.call, outcome.call.principal
         return Entry(
-            id=secrets.token_hex(16),
+            id=next(self._ids),
             at_ms=time.time_ns() // 1_000_000,
             request_id=call.trace.id,
             attempt=number,
@@ -196,8 +206,18 @@ def _status(outcome: Outcome, tried: Tried) -> Status:
         return "answered"
     if outcome.first_seconds is not None:
         return "broken" if isinstance(outcome.error, APIError) else "abandoned"
-    return _failure(tried)
+    return _failure(tried, outcome.usage)
 
 
-def _failure(tried: Tried) -> Status:
-    return "abandoned" if tried.outcome == "abandoned" else "failed"
+def _failure(tried: Tried, usage: Usage) -> Status:
+    if tried.outcome == "abandoned":
+        return "abandoned"
+    return "failed" if usage.source == "none" else "broken"
+
+
+def _half_of(tried: Tried, halves: list[tuple[Target, Usage]]) -> Usage:
+    """Take what an attempt has used that has not given the answer."""
+    for number, (target, _) in enumerate(halves):
+        if tried.outcome == "failed" and target == tried.target:
+            return halves.pop(number)[1]
+    return Usage()

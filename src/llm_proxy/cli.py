@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from llm_proxy import __version__
-from llm_proxy.commands import database, usage
+from llm_proxy.commands import database, keys, usage
 from llm_proxy.config import (
     ALIAS_PROVIDER,
     DEFAULT_PATH,
@@ -35,6 +35,7 @@ _cli = typer.Typer(
 _config = typer.Typer(help="The configuration.", no_args_is_help=True)
 _cli.add_typer(_config, name="config")
 _cli.add_typer(database.commands, name="db")
+_cli.add_typer(keys.commands, name="keys")
 _cli.add_typer(usage.commands, name="usage")
 
 

@@ -5,7 +5,12 @@ from typing import Protocol, TypeVar
 
 from llm_proxy.demand import Demand
 from llm_proxy.tokens import count_tokens
-from llm_proxy.types import ChatResponse, Chunk, FinishReason, Usage
+from llm_proxy.types import (
+    ChatResponse,
+    Chunk,
+    FinishReason,
+    Usage,
+)
 from llm_proxy.wire import Passage, delivered_texts
 
 # Bytes or characters of an answer, and of what was asked, that are looked at; what is
@@ -78,7 +83,7 @@ class Delivery:
         read = _count(self._demand.texts(), model)
         data = b"".join(each.data for each in self._pieces if isinstance(each, Passage))
         text = delivered_texts(dialect, data) if data else self._text()
-        written = count_tokens([text], model) if text else 0
+        written = _count([text], model)
         if self._size > self._kept:
             written = written * self._size // self._kept
         return Usage(read, written, source="counted" if is_whole else "partial")

@@ -130,7 +130,9 @@ class Exchange:
         self._call = call
         self._first_text: float | None = None
         self._settled = False
+        self._demand = demand
         self._delivery = Delivery(demand)
+        self._halves: list[tuple[Target, Usage]] = []
         self._held = held
         self._booked = Booked()
         exchanges.metrics.call_started()
@@ -234,6 +236,18 @@ class Exchange:
         if batch and self._first_text is None:
             self._first_text = self.seconds
 
+    def went_on(self, target: Target) -> None:
+        """Take down that somebody else goes on with a stream that has died.
+
+        Args:
+            target: Whose it was until then.
+        """
+        usage = self.usage
+        if usage.source == "none":
+            usage = self._delivery.count(target.model, is_whole=False)
+        self._halves.append((target, usage))
+        self.usage, self._delivery = Usage(), Delivery(self._demand)
+
     def settle(self, error: BaseException | None) -> None:
         """Close the account; only the first settlement counts.
 
@@ -251,6 +265,7 @@ class Exchange:
             target=self.target,
             model=self.model,
             usage=self.usage,
+            halves=tuple(self._halves),
             finish_reason=self.finish_reason,
             seconds=self.seconds,
             first_seconds=self._first_text,

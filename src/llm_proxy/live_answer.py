@@ -46,6 +46,7 @@ class LiveAnswer(Generic[F]):
         self._has_begun = False
         self._fault: Exception | None = None
         self._source = shown.source
+        self._attempt = shown.source.attempt
         self._rest = shown.rest
         self._recording = recording
         left = max(0.0, seconds - exchange.seconds)
@@ -84,6 +85,9 @@ class LiveAnswer(Generic[F]):
                 with suppress(StorageUnavailableError):
                     await self.exchange.durable()
                 raise
+        if self._source.attempt is not self._attempt:
+            self.exchange.went_on(self._attempt.target)
+            self._attempt = self._source.attempt
         self.exchange.note(batch)
         if self._recording is not None:
             self._recording.add(batch)

@@ -9,6 +9,7 @@ from tests.limits.aging import let_pass
 
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.limits.claim import Claim, Kind, Verdict
+from llm_proxy.limits.scripts import Owner, load, renewal
 from llm_proxy.limits.shared import SharedCounters
 from llm_proxy.storage.redis import Redis
 from llm_proxy.types import Subject
@@ -196,6 +197,18 @@ async def test_tokens_beyond_the_reservation_are_owed(counters, age):
     assert await left(counters, tokens(1000, 1)) == [999]
 
 
+async def test_settled_tokens_leave_the_window_as_they_are(counters, age):
+    await reserve(counters, tokens(1000, 300), lease="a")
+    age(30)
+    counters.settle("a", (tokens(1000, 300),), tokens=100, nanos=0)
+    await until_left(counters, tokens(1000, 0), 900)
+    await reserve(counters, tokens(1000, 10))
+
+    age(30)
+
+    assert await left(counters, tokens(1000, 10)) == [980]
+
+
 async def test_call_that_outlives_the_window_changes_nothing_in_it(counters, age):
     await reserve(counters, tokens(1000, 100), lease="a")
     age(60)
@@ -222,12 +235,13 @@ async def test_settling_again_changes_nothing(counters):
     assert await left(counters, *claims) == [600, 4, 25]
 
 
-async def test_counter_of_money_is_unknown_until_somebody_tells(counters):
+async def test_counter_of_money_is_unknown_until_somebody_tells(counters, age):
     claims = (requests(10), money(50, 20), money(500, 20, "2026-11"))
     month = claims[2].counter
 
     first = await counters.reserve("a", claims, {})
     second = await counters.reserve("a", claims, {claims[1].counter: 3})
+    age(3600)
     third = await counters.reserve("a", claims, {claims[1].counter: 4, month: 5})
 
     assert first == Verdict(unknown=(claims[1].counter, month))
@@ -342,19 +356,17 @@ async def test_process_that_was_away_keeps_its_places(process, age):
 async def test_leases_are_renewed_while_the_process_lives(process, operator):
     counters = process(lease_seconds=0.15)
     await counters.open()
-    await reserve(counters, place(1))
+    await reserve(counters, place(1), lease="a")
     (key,) = operator.keys("*:concurrent:*")
 
-    async def expiry() -> float:
-        return max((score for _, score in operator.zrange(key, 0, -1, withscores=True)))
+    def expiry() -> float:
+        return operator.zscore(key, "a")
+
+    async def is_later(seen: float) -> bool:
+        return expiry() > seen
 
     for _ in range(2):
-        seen = await expiry()
-        await until(lambda seen=seen: is_later(expiry, seen))
-
-
-async def is_later(expiry, seen: float) -> bool:
-    return await expiry() > seen
+        await until(partial(is_later, expiry()))
 
 
 async def test_processes_count_each_other(process, age):
@@ -372,6 +384,34 @@ async def test_processes_count_each_other(process, age):
     last = process()
     await last.open()
     assert last.processes == 1
+
+
+async def test_renewal_that_comes_after_the_settlement_changes_nothing(
+    counters, redis_url
+):
+    claims = (place(2), money(50, 20))
+    await reserve(counters, *claims, lease="a")
+    late = renewal(Owner("late", 60), {"a": claims})
+    counters.settle("a", claims, tokens=0, nanos=3)
+    await until_left(counters, money(50, 0), 47)
+
+    redis = Redis(redis_url, timeout_seconds=30)
+    await redis.run(load("renew"), late.keys, late.arguments)
+    await redis.aclose()
+
+    assert await left(counters, *claims) == [1, 27]
+
+
+async def test_what_redis_evicts_is_counted_from_the_start(counters, operator):
+    claims = (tokens(100, 60), money(50, 20))
+    await reserve(counters, *claims, lease="a")
+    operator.delete(*operator.keys("*:log"), *operator.keys("*:money:*"))
+
+    counters.settle("a", claims, tokens=60, nanos=3)
+    await counters.aclose()
+
+    assert not operator.keys("*:money:*")
+    assert await left(counters, *claims, spent=3) == [40, 27]
 
 
 async def test_cancelled_reservation_is_given_back(redis_server, process):
@@ -413,19 +453,22 @@ async def test_frozen_redis_is_waited_for_only_a_moment(redis_server, process):
     await until_left(counters, place(7), 7)
 
 
-async def test_settlements_wait_until_redis_is_back(redis_url, redis_server, process):
-    counters = process(redis_server.url)
-    claims = (money(5000, 20),)
-    for number in range(450):
+async def test_settlements_wait_until_redis_is_back(redis_server, process):
+    counters = process(redis_server.url, timeout_seconds=0.2)
+    claims = (money(5000, 10),)
+    for number in range(300):
         await reserve(counters, *claims, lease=f"{number}")
-        if number == 200:
-            redis_server.freeze()
-            break
-    for number in range(201):
-        counters.settle(f"{number}", claims, tokens=0, nanos=1)
-    redis_server.thaw()
 
-    await until_left(counters, money(5000, 0), 4799)
+    redis_server.freeze()
+    try:
+        for number in range(300):
+            counters.settle(f"{number}", claims, tokens=0, nanos=1)
+        with pytest.raises(StorageUnavailableError):
+            await reserve(counters, *claims)
+    finally:
+        redis_server.thaw()
+
+    await until_left(counters, money(5000, 0), 4700)
 
 
 async def test_too_many_settlements_count_as_spent(
@@ -482,6 +525,25 @@ async def test_settlement_from_before_is_in_the_ledger(redis_server, process):
 
     await counters.aclose()
     assert await left(counters, *claims) == [3, 28]
+
+
+async def test_what_was_never_sent_crowds_out_no_settlement(
+    redis_server, process, monkeypatch
+):
+    monkeypatch.setattr("llm_proxy.limits.shared._MAX_WAITING", 10)
+    counters = process(redis_server.url, timeout_seconds=0.2)
+    await reserve(counters, money(50, 10), lease="a")
+
+    redis_server.freeze()
+    try:
+        counters.settle("a", (money(50, 10),), tokens=0, nanos=1)
+        for _ in range(30):
+            with pytest.raises(StorageUnavailableError):
+                await reserve(counters, place(1))
+    finally:
+        redis_server.thaw()
+
+    await until_left(counters, money(50, 0), 49)
 
 
 async def test_redis_that_is_away_at_the_start_is_met_later(redis_server, process):

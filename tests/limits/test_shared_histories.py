@@ -34,6 +34,7 @@ histories = st.lists(
         # Each step is longer than an example takes.
         st.tuples(st.just("age"), st.sampled_from([10, 20, 30, MINUTE])),
     ),
+    min_size=10,
     max_size=40,
 )
 

@@ -76,18 +76,18 @@ class Admission:
             RateLimitExceeded: The caller has used up a limit.
         """
         principal = await self.identify(request)
-        # The route that was matched, and not the address: an address can be written in
-        # more ways than one (CVE-2026-48710).
-        access: Access = request.scope["route"].access
-        if (refusal := _refusal(principal, access)) is not None:
-            _log.warning("access_denied", scope=access.scope, reason=refusal)
-            raise ForbiddenError(details={"reason": refusal, "scope": access.scope})
         if not _WORK.isdisjoint(kinds):
             request.app.state.drain.check()
             request.app.state.places.check()
         own = principal.allowance.requests_per_minute
         for kind in kinds:
             self._count(request, kind, f"token:{principal.name}", own)
+        # The route that was matched, and not the address: an address can be written in
+        # more ways than one (CVE-2026-48710).
+        access: Access = request.scope["route"].access
+        if (refusal := _refusal(principal, access)) is not None:
+            _log.warning("access_denied", scope=access.scope, reason=refusal)
+            raise ForbiddenError(details={"reason": refusal, "scope": access.scope})
         return principal
 
     async def identify(self, request: Request) -> Principal:

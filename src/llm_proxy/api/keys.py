@@ -22,7 +22,7 @@ from llm_proxy.api.management import (
 )
 from llm_proxy.api.response import json_response
 from llm_proxy.errors import NotFoundError
-from llm_proxy.security.granting import may_grant
+from llm_proxy.security.granting import may_grant, may_revoke
 from llm_proxy.security.key_store import KeyFilter, KeyStore
 from llm_proxy.security.virtual_key import VirtualKey
 from llm_proxy.types import Principal
@@ -92,7 +92,7 @@ async def revoke_key(request: Request) -> Response:
         caller = await admit(request, "api")
         store = _store(request)
         key = await _find_key(request, store, caller)
-        may_grant(caller, key)
+        may_revoke(caller, key)
     return _answer_key(request, await store.revoke(key.id, actor_of(request)))
 
 

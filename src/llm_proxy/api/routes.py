@@ -120,7 +120,9 @@ def _extra(route: DescribedRoute) -> dict[str, Any]:
     if route.body is not None:
         reference = {"$ref": f"#/components/schemas/{route.body.__name__}"}
         extra["requestBody"] = {
-            "required": True,
+            "required": any(
+                field.is_required() for field in route.body.model_fields.values()
+            ),
             "content": {"application/json": {"schema": reference}},
         }
     if route.query is not None:

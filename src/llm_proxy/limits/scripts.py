@@ -119,7 +119,7 @@ def reservation(
         arguments += (
             claim.kind,
             min(claim.limit, _MAX_LIMIT),
-            min(claim.amount, _MAX_LIMIT),
+            claim.amount,
             _keep_seconds(claim, owner),
             "" if start is None else min(start, _MAX_LIMIT),
         )
@@ -169,7 +169,7 @@ def settlements(batch: Mapping[str, Settlement]) -> Call:
         arguments += (lease, len(claims))
         for claim in claims:
             true = min(truth.get(claim.kind, 0), _MAX_TRUTH)
-            arguments += (claim.kind, min(claim.amount, _MAX_LIMIT), true)
+            arguments += (claim.kind, claim.amount, true)
     return Call(keys, arguments)
 
 
@@ -190,8 +190,7 @@ def renewal(owner: Owner, leases: Mapping[str, Sequence[Claim]]) -> Call:
         keys += (_lease_key(lease), *map(_counter_key, claims))
         arguments += (lease, len(claims))
         for claim in claims:
-            seconds = _keep_seconds(claim, owner)
-            arguments += (claim.kind, min(claim.amount, _MAX_LIMIT), seconds)
+            arguments += (claim.kind, claim.amount, _keep_seconds(claim, owner))
     return Call(keys, arguments)
 
 

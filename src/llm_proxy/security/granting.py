@@ -19,7 +19,7 @@ def may_grant(granter: Principal, key: VirtualKey) -> None:
 
     Args:
         granter: Who asks.
-        key: What is to be made, or what is to be rotated or revoked.
+        key: What is to be made, or what is to be rotated: its maker gets the secret.
 
     Raises:
         ForbiddenError: The key goes beyond the granter, or belongs to somebody else.
@@ -27,6 +27,22 @@ def may_grant(granter: Principal, key: VirtualKey) -> None:
     asked = key.principal
     for what, is_within in _RULES.items():
         if not is_within(asked, granter):
+            raise ForbiddenError(f"The key goes beyond your own {what}")
+
+
+def may_revoke(revoker: Principal, key: VirtualKey) -> None:
+    """Refuse to revoke a key of others; what it may do does not matter.
+
+    Args:
+        revoker: Who asks.
+        key: What is to be revoked.
+
+    Raises:
+        ForbiddenError: The key belongs to another organisation or team.
+    """
+    asked = key.principal
+    for what in ("organisation", "team"):
+        if not _RULES[what](asked, revoker):
             raise ForbiddenError(f"The key goes beyond your own {what}")
 
 
@@ -56,7 +72,7 @@ def _networks_within(asked: Principal, granter: Principal) -> bool:
         return True
     return bool(asked.networks) and all(
         any(
-            network.version == own.version and network.subnet_of(own)  # type: ignore[arg-type]
+            network.prefixlen >= own.prefixlen and network.network_address in own
             for own in granter.networks
         )
         for network in asked.networks

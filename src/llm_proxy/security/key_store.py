@@ -121,9 +121,7 @@ class KeyStore:
             StorageUnavailableError: The database does not take it.
         """
         if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
-            raise InvalidInputError(
-                f"overlap_seconds: from 0 to {MAX_OVERLAP_SECONDS}"
-            )
+            raise InvalidInputError(f"overlap_seconds: from 0 to {MAX_OVERLAP_SECONDS}")
         secret = new_secret()
         digest = self.digest(secret)
         async with self._changing(key_id) as (connection, change):

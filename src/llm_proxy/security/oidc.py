@@ -127,11 +127,12 @@ class OIDC:
         if not looks_like_jwt(token):
             return None
         try:
-            principal = read_principal(await self._verify(token), self._provider)
+            claims = await self._verify(token)
+            principal = read_principal(claims, self._provider)
         except RefusedTokenError as error:
             _log.info("oidc_token_refused", reason=str(error))
             return None
-        self._verified.add(token, principal, principal.expires_at or 0.0)
+        self._verified.add(token, principal, claims["exp"] + _LEEWAY_SECONDS)
         return principal
 
     async def aclose(self) -> None:
@@ -154,7 +155,7 @@ def read_principal(claims: Mapping[str, Any], provider: IdentityProvider) -> Pri
     """Read who is calling, and what they may do, from claims that are true.
 
     Args:
-        claims: With a subject and an expiry.
+        claims: With a subject. Their expiry is the token's, and not the caller's.
         provider: Where roles stand, and which one is given to who has none.
 
     Returns:
@@ -176,7 +177,6 @@ def read_principal(claims: Mapping[str, Any], provider: IdentityProvider) -> Pri
         organisation=_name(claims, "organisation"),
         team=_name(claims, "team"),
         user=_email(claims) or _name(claims, "preferred_username") or subject,
-        expires_at=claims["exp"] + _LEEWAY_SECONDS,
     )
 
 

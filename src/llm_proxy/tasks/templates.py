@@ -19,6 +19,7 @@ from llm_proxy.settings import ConfigurationError
 from llm_proxy.tasks.languages import language_name
 from llm_proxy.tasks.schemas import RESPONSE_SCHEMAS
 from llm_proxy.tasks.task import SOURCES, TASK_TYPES, Source, Task, TaskType
+from llm_proxy.types import ChatRequest, ResponseFormat, said
 
 _MAX_FILE_BYTES = 65_536
 _KEYS = ("version", "purpose", "system", "user")
@@ -61,6 +62,17 @@ class RenderedTask:
     prompt: str
     version: str
     response_schema: Mapping[str, Any] | None
+
+    @property
+    def request(self) -> ChatRequest:
+        """What a model is asked; one that cannot obey the schema does without it."""
+        schema = self.response_schema
+        return ChatRequest(
+            (said("system", self.system), said("user", self.prompt)),
+            response_format=(
+                None if schema is None else ResponseFormat(schema, required=False)
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)
