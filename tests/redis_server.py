@@ -1,7 +1,6 @@
 """A real Redis for tests, which can be stopped, started and frozen."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -31,7 +30,6 @@ class RedisServer:
             unused.bind(("127.0.0.1", 0))
             self._port = unused.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self._port}"
-        self._folder = tempfile.mkdtemp(prefix="llm-proxy-redis-")
         self.start()
 
     def start(self) -> None:
@@ -40,7 +38,7 @@ class RedisServer:
             "--port": str(self._port),
             "--bind": "127.0.0.1",
             "--save": "",
-            "--dir": self._folder,
+            "--dir": tempfile.gettempdir(),
         }
         arguments = [each for option in options.items() for each in option]
         self._guard = subprocess.Popen(
@@ -69,11 +67,6 @@ class RedisServer:
         """Lets it go on."""
         os.kill(self.pid, signal.SIGCONT)
 
-    def delete(self) -> None:
-        """Stops it for good."""
-        self.stop()
-        shutil.rmtree(self._folder)
-
     def _answers(self) -> bool:
         try:
             with redis.Redis.from_url(self.url, retry=None) as client:
@@ -87,7 +80,7 @@ def redis_server() -> Iterator[RedisServer]:
     """A server that tests may stop and freeze, as long as they bring it back."""
     server = RedisServer()
     yield server
-    server.delete()
+    server.stop()
 
 
 @pytest.fixture

@@ -76,10 +76,11 @@ class Books:
             except StorageUnavailableError as error:
                 _log.error("database_unavailable", detail=error.log_detail)
             alone = self._claim(opened)
-            opened.push_async_callback(self.ledger.aclose)
-            await self.ledger.open()
+            # Closed after the ledger, whose last rows release the last reservations.
             opened.push_async_callback(self.reservations.aclose)
             await self.reservations.open(alone=alone)
+            opened.push_async_callback(self.ledger.aclose)
+            await self.ledger.open()
             if self.ring is not None:
                 opened.push_async_callback(self.ring.aclose)
                 await self.ring.open()

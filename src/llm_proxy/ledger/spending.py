@@ -48,7 +48,7 @@ async def spent(database: Database, subject: Subject, period: str) -> int:
     )
     # In one statement, so that both are of the same moment.
     both = sa.select(settled.scalar_subquery(), lost.scalar_subquery())
-    async with database.read() as connection:
+    async with database.report() as connection:
         sums = (await connection.execute(both)).one()
     return sum(int(nanos or 0) for nanos in sums)
 

@@ -137,5 +137,15 @@ sa.Index("virtual_keys_organisation", virtual_keys.c.organisation, virtual_keys.
 sa.Index("key_secrets_key_id", key_secrets.c.key_id)
 sa.Index("audit_at_ms", audit.c.at_ms)
 sa.Index("idempotency_expires_ms", idempotency.c.expires_ms)
+# Of what budgets may be asked about; rows without a name need no place in them.
+for _name in ("organisation", "team", "owner"):
+    _column = ledger.c[_name]
+    sa.Index(
+        f"ledger_{_name}_at_ms",
+        _column,
+        ledger.c.at_ms,
+        sqlite_where=_column != "",
+        postgresql_where=_column != "",
+    )
 sa.Index("ledger_at_ms", ledger.c.at_ms)
 sa.Index("ledger_principal_at_ms", ledger.c.principal, ledger.c.at_ms)

@@ -20,6 +20,15 @@ def upgrade() -> None:
         "cache", sa.String(16), nullable=False, server_default=sa.text("''")
     )
     op.add_column("ledger", cache)
+    for name in ("organisation", "team", "owner"):
+        is_named = sa.text(f"{name} != ''")
+        op.create_index(
+            f"ledger_{name}_at_ms",
+            "ledger",
+            [name, "at_ms"],
+            sqlite_where=is_named,
+            postgresql_where=is_named,
+        )
     _make_reservations()
     _make_keys()
     _make_audit()

@@ -1,0 +1,52 @@
+"""Processes over a real Postgres and a real Redis."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from tests.conftest import Child
+from tests.databases import Postgres, postgres, run_alone
+from tests.integration.company import Callers, Company
+from tests.redis_server import RedisServer, redis_server
+
+__all__ = ["postgres", "redis_server"]
+
+
+@pytest.fixture(scope="session")
+def found(
+    postgres: Postgres,  # noqa: F811
+    redis_server: RedisServer,  # noqa: F811
+    tmp_path_factory,
+) -> Iterator[Callable[..., Company]]:
+    """Founds companies, each with an empty Postgres; they end with the tests."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str, **variables: str) -> Child:
+            log = tmp_path_factory.mktemp("child") / "log"
+            return stack.enter_context(Child(log, *arguments, **variables))
+
+        def found(processes: int, **variables: str) -> Company:
+            shared = {"REDIS_URL": redis_server.url}
+            if "DATABASE_URL" not in variables:
+                name = f"company_{uuid.uuid4().hex}"
+                asyncio.run(run_alone(postgres.url, f"CREATE DATABASE {name}"))
+                shared["DATABASE_URL"] = postgres.url.replace("/postgres?", f"/{name}?")
+            folder = tmp_path_factory.mktemp("company")
+            return Company(start, folder, processes, **shared | variables)
+
+        yield found
+
+
+@pytest.fixture(scope="session")
+def company(found) -> Company:
+    """Four processes; whoever stops what they share brings it back."""
+    return found(4)
+
+
+@pytest.fixture
+async def callers(company) -> AsyncIterator[Callers]:
+    """Callers of the four processes."""
+    async with company.callers() as callers:
+        yield callers
