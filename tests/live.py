@@ -189,12 +189,12 @@ async def live(
     headers = {"authorization": "Bearer test_token"}
     try:
         async with (
+            app.router.lifespan_context(app),
             _served(app) as address,
             httpx2.AsyncClient(base_url=address, headers=headers, timeout=30) as client,
         ):
             yield Live(app, sandbox, client)
     finally:
-        await app.state.providers.aclose()
         await sandbox.close()
 
 

@@ -67,11 +67,7 @@ def books(settings, restored_logging, tmp_path):
         }
         models = GONE + MODELS + models
         async with live(settings, tmp_path, models, **values | overrides) as service:
-            await service.app.state.books.open(upgrades=True)
-            try:
-                yield Books(service, str(file))
-            finally:
-                await service.app.state.books.aclose()
+            yield Books(service, str(file))
 
     return books
 
@@ -199,6 +195,7 @@ def test_kill_9_under_load_loses_no_row(tmp_path, times):
                 "SANDBOX_BASE_URL": f"{up.url}/v1",
                 "SANDBOX_API_KEY": "any",
                 "DATABASE_URL": f"sqlite:///{file}",
+                "CACHE_POLICY": "off",
             }
             service = Child(
                 tmp_path / f"service{number}", "llm_proxy", "serve", **variables
@@ -252,7 +249,7 @@ async def test_a_fault_behind_the_finish_reason_is_told(
         stream=UpstreamBody(upstream, events()),
     )
     app = build(database_url=f"sqlite:///{tmp_path}/ledger.db", spool_dir=tmp_path)
-    await app.state.books.open(upgrades=True)
+    await app.state.books.open()
     body = {"provider": "openai", "model": "m", "prompt": PROMPT, "stream": True}
     answer = await client(app).post(CHAT, json=body)
     await app.state.books.aclose()
@@ -267,9 +264,12 @@ async def test_a_fault_behind_the_finish_reason_is_told(
 async def test_a_database_that_is_away_at_the_start_stops_nothing(
     build, client, logs, tmp_path
 ):
-    nobody = "postgresql://user:secret@127.0.0.1:1/name"
-    app = build(database_url=nobody, spool_dir=tmp_path / "spool")
-    await app.state.books.open(upgrades=True)
+    app = build(
+        database_url="postgresql://user:secret@127.0.0.1:1/name",
+        shared_limits="process",
+        spool_dir=tmp_path / "spool",
+    )
+    await app.state.books.open()
     assert (await client(app).chat()).status_code == 200
     await app.state.books.aclose()
     (spooled,) = (tmp_path / "spool").iterdir()

@@ -124,10 +124,11 @@ def replayed(call: Call, lookup: Lookup, entry: Entry) -> Replayed:
     """
     target = Target(entry.provider, entry.model)
     age = math.floor(entry.age_seconds(time.time()))
+    use = b"semantic" if lookup.result == "semantic" else b"hit"
     call.trace.answered_by = target
     call.trace.headers = [
         *entry.headers,
-        (b"x-llm-proxy-cache", b"hit"),
+        (b"x-llm-proxy-cache", use),
         (b"age", b"%d" % age),
     ]
     _log.info(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llm_proxy.tokens import count_tokens
+from llm_proxy.tokens import TokenCounter
 from llm_proxy.types import ChatRequest, Media
 from llm_proxy.wire import Inquiry, asked_texts
 
@@ -50,22 +50,21 @@ class Demand:
     answers: int = 1
     dialect: str | None = None
 
-    async def input_tokens(self, model: str) -> int:
+    async def input_tokens(self, model: str, counter: TokenCounter) -> int:
         """Count what the model has to read.
 
         Args:
             model: A vendor's name of it.
+            counter: Counts.
 
         Returns:
             Tokens: exact for OpenAI's texts, an estimate for all others.
         """
         texts = self.texts()
-        if not texts:
-            return self.media * _TOKENS_OF_MEDIA
         if sum(map(len, texts)) <= _MOST_INLINE:
-            counted = count_tokens(texts, model)
+            counted = counter.count(texts, model)
         else:
-            counted = await asyncio.to_thread(count_tokens, texts, model)
+            counted = await asyncio.to_thread(counter.count, texts, model)
         return counted + len(texts) * _TOKENS_OF_TEXT + self.media * _TOKENS_OF_MEDIA
 
 

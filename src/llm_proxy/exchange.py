@@ -13,10 +13,10 @@ from llm_proxy.call_log import log_call
 from llm_proxy.delivery import Delivery, F, Facts
 from llm_proxy.demand import Demand
 from llm_proxy.errors import APIError
-from llm_proxy.limits import Places
+from llm_proxy.limits import Places, reservation_headers
 from llm_proxy.lingering import Lingering
 from llm_proxy.providers import LLMProvider
-from llm_proxy.quotas import Held, Quotas, standing_headers
+from llm_proxy.quotas import Held, Quotas
 from llm_proxy.recovery import Question
 from llm_proxy.routing import Reply, Target
 from llm_proxy.telemetry import Metrics
@@ -83,7 +83,7 @@ class Exchanges:
             self.places.give_back()
             raise
         if held is not None:
-            call.trace.headers += standing_headers(held.reservation)
+            call.trace.headers += reservation_headers(held.reservation)
         return Exchange(self, call, started, demand, held)
 
 
@@ -280,7 +280,8 @@ class Exchange:
             seconds=outcome.seconds,
             usage=self.usage,
         )
-        self._booked = exchanges.accounts.book(outcome)
+        if self.is_booked or self._held is not None:
+            self._booked = exchanges.accounts.book(outcome)
         if self._held is not None:
             self._held.settle(self._booked)
         log_call(outcome, exchanges.accounts.project)

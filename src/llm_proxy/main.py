@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
+from typing import Protocol
 
 import httpx
 from fastapi import FastAPI
@@ -26,7 +27,7 @@ from llm_proxy.settings import ConfigurationError, Settings, load_settings
 from llm_proxy.telemetry import LogConfig, configure_logging, get_logger
 from llm_proxy.transport import UpstreamClient
 from llm_proxy.web import install_docs
-from llm_proxy.wiring import install_parts, opened_parts
+from llm_proxy.wiring import install_parts
 
 _EXPOSED_HEADERS = (
     "Age",
@@ -127,6 +128,25 @@ def _configure_logging(settings: Settings) -> None:
     )
 
 
+class _Part(Protocol):
+    """What is opened with the service, and closed after its last call."""
+
+    async def open(self) -> None:
+        """Begin; may raise `ConfigurationError`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop."""
+        ...
+
+
+def _opened_parts(app: FastAPI) -> list[_Part]:
+    """List the parts that have to be opened, in their order."""
+    state = app.state
+    parts = (state.books, state.redis, state.shared_counters)
+    return [part for part in parts if part is not None]
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
@@ -142,7 +162,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     )
     async with AsyncExitStack() as stack:
         stack.callback(log.info, "stopped")
-        for part in opened_parts(app):
+        for part in _opened_parts(app):
             await part.open()
             stack.push_async_callback(part.aclose)
         # It reads the price catalogue, for which no request should have to wait.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_proxy.limits import used_share
+from llm_proxy.tokens import TokenCounter
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
 
     from llm_proxy.accounting import Booked
     from llm_proxy.call import Call
@@ -79,6 +77,7 @@ class Quotas:
         self._costs = costs
         self._reservations = reservations
         self._output_tokens = output_tokens
+        self._counter = TokenCounter()
 
     async def reserve(self, call: Call, demand: Demand) -> Held | None:
         """Set aside what a call needs.
@@ -102,7 +101,7 @@ class Quotas:
         tokens = nanos = 0
         kinds = {term.kind for term in terms}
         if not kinds.isdisjoint(("tokens", "money")):
-            read = await demand.input_tokens(route.first.model)
+            read = await demand.input_tokens(route.first.model, self._counter)
             written = self._output_tokens
             if demand.output_tokens is not None:
                 written = demand.output_tokens
@@ -115,25 +114,3 @@ class Quotas:
         if reservations is not None:
             reservations.hold(lease, call.principal, model, nanos)
         return Held(reservation, lease, reservations)
-
-
-def standing_headers(reservation: Reservation) -> Iterator[tuple[bytes, bytes]]:
-    """Say how the limits stand, in the headers that OpenAI's API has for that.
-
-    Args:
-        reservation: What a call has taken from them.
-
-    Yields:
-        Raw headers: of requests and of tokens the limit that is met first, and the
-        budgets that are nearly spent.
-    """
-    for standing in reservation.standings:
-        kind = standing.claim.kind.encode()
-        reset = math.ceil(standing.reset_seconds)
-        yield b"x-ratelimit-limit-" + kind, b"%d" % standing.claim.limit
-        yield b"x-ratelimit-remaining-" + kind, b"%d" % standing.remaining
-        yield b"x-ratelimit-reset-" + kind, b"%ds" % reset
-    for standing in reservation.warnings:
-        claim = standing.claim
-        told = f"{claim.subject.kind} {claim.period} {used_share(standing):.0%}"
-        yield b"x-llm-proxy-budget-warning", told.encode("ascii")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.datastructures import State
@@ -58,6 +58,7 @@ from llm_proxy.telemetry import Metrics
 from llm_proxy.transport import UpstreamClient
 
 if TYPE_CHECKING:
+    from llm_proxy.cache.semantic import SemanticIndex
     from llm_proxy.storage.redis import Redis
 
 
@@ -125,32 +126,6 @@ def _install_road(state: State, settings: Settings, config: ProxyConfig) -> None
     state.background = Background(state.gateway, state.drain)
 
 
-class Part(Protocol):
-    """What is opened with the service, and closed after its last call."""
-
-    async def open(self) -> None:
-        """Begin; may raise `ConfigurationError`."""
-        ...
-
-    async def aclose(self) -> None:
-        """Stop."""
-        ...
-
-
-def opened_parts(app: FastAPI) -> list[Part]:
-    """List the parts that have to be opened.
-
-    Args:
-        app: Has them.
-
-    Returns:
-        The parts in their order; they are closed in the opposite one.
-    """
-    state = app.state
-    parts = (state.books, state.redis, state.shared_counters)
-    return [part for part in parts if part is not None]
-
-
 def _redis(settings: Settings) -> Redis | None:
     if settings.redis_url is None:
         return None
@@ -179,12 +154,14 @@ def _quotas(
 ) -> Quotas | None:
     books: Books | None = state.books
     shared: SharedCounters | None = state.shared_counters
+    # Otherwise they are counted at the edge, with all that never becomes a call.
+    is_shared = shared is not None and settings.rate_limit_enabled
     if books is None:
-        # Keys live there too, so that nobody has a limit of their own.
-        if config.limits == LimitsConfig():
-            return None
         if config.limits.has_budgets:
             raise ConfigurationError("limits: budgets need a database: DATABASE_URL")
+        # Keys live there too, so that nobody has a limit of their own.
+        if config.limits == LimitsConfig() and not is_shared:
+            return None
     allowances = Allowances(
         shared or LocalCounters(),
         spending=None if books is None else partial(spent, books.database),
@@ -192,7 +169,7 @@ def _quotas(
         fails_open=settings.budget_failure == "open",
     )
     return Quotas(
-        Terms(config.limits),
+        Terms(config.limits, settings.rate_limit if is_shared else None),
         allowances,
         costs,
         None if books is None else books.reservations,
@@ -241,7 +218,18 @@ def _cache(state: State, settings: Settings, config: ProxyConfig) -> Cache | Non
         settings.prompt_guard_mode,
     )
     version = hashlib.sha256(repr(rules).encode()).hexdigest()
-    return Cache(store, policy, version, state.metrics.observe_cache)
+    index = _semantic_index(settings.semantic_cache_threshold)
+    return Cache(store, policy, version, state.metrics.observe_cache, index)
+
+
+def _semantic_index(threshold: float | None) -> SemanticIndex | None:
+    if threshold is None:
+        return None
+    # Nobody else needs them: they come with a model of 70 MB.
+    from llm_proxy.cache.embedder import Embedder, load_model
+    from llm_proxy.cache.semantic import SemanticIndex
+
+    return SemanticIndex(Embedder(load_model()), threshold)
 
 
 def _install_identities(

@@ -322,13 +322,19 @@ class TestRotate:
     async def test_a_key_that_may_do_more_is_out_of_reach(self, make_key, caller):
         other = await make_key()
         admin = await make_key(role="admin", models=["openai/*"])
-        for method, path in (("POST", "/rotate"), ("DELETE", "")):
-            answer = await caller(admin).request(method, f"{PATH}/{other['id']}{path}")
-            assert answer.status_code == 403
+        answer = await caller(admin).post(f"{PATH}/{other['id']}/rotate")
+        assert answer.status_code == 403
         assert (await caller(other).get(MODELS)).status_code == 200
 
 
 class TestRevoke:
+    async def test_a_key_that_may_do_more_can_be_ended(self, make_key, caller):
+        other = await make_key()
+        admin = await make_key(role="admin", models=["openai/*"])
+        answer = await caller(admin).delete(f"{PATH}/{other['id']}")
+        assert answer.status_code == 200
+        assert (await caller(other).get(MODELS)).status_code == 401
+
     async def test_it_is_for_good_and_may_be_repeated(self, managed, make_key, caller):
         key = await make_key()
         assert (await caller(key).get(MODELS)).status_code == 200

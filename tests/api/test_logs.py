@@ -87,7 +87,7 @@ async def test_one_line_tells_of_each_call(client, upstream, logs):
     assert line["level"] == "info"
     assert line.pop("latency_ms") >= line.pop("first_token_ms") >= 0
     assert {name: line[name] for name in line.keys() - FIELDS} == {
-        "module": "llm_proxy.exchange",
+        "module": "llm_proxy.call_log",
         "success": True,
         "project": "llm-proxy",
         "feature": "chat",

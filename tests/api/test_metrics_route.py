@@ -99,4 +99,6 @@ async def test_a_token_is_needed_in_production(client, token, status):
 
 async def test_the_scrapers_token_opens_nothing_else(client):
     caller = client(headers={"authorization": f"Bearer {SCRAPER}"}, **HOSTED)
-    assert (await caller.get("/api/v1/models")).status_code == 401
+    answer = await caller.get("/api/v1/models")
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "FORBIDDEN"

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import json
+import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import asyncpg
@@ -67,11 +69,18 @@ class Told:
 
 
 class Callers:
-    """Programs that call the processes, in turn."""
+    """Programs that call the processes, in turn.
 
-    def __init__(self, clients: Sequence[httpx2.AsyncClient]) -> None:
+    Args:
+        clients: One for each process.
+        turns: Count the calls of all callers.
+    """
+
+    def __init__(
+        self, clients: Sequence[httpx2.AsyncClient], turns: Iterator[int]
+    ) -> None:
         self._clients = clients
-        self._turns = 0
+        self._turns = turns
 
     async def key(self, **allowance: object) -> str:
         """Makes a key over the API and returns its secret."""
@@ -89,34 +98,16 @@ class Callers:
         data = answer.json()["data"]
         return data["secret"], data["id"]
 
-    async def ask(
-        self,
-        key: str,
-        *,
-        at: int | None = None,
-        path: str = OPENAI,
-        stream: bool = False,
-        **fields: object,
-    ) -> Told:
+    async def ask(self, key: str, *, stream: bool = False, **asked: object) -> Told:
         """Asks one of the processes: the next one, or a certain one."""
-        self._turns += 1
-        client = self._clients[(self._turns if at is None else at) % len(self._clients)]
-        most = "max_output_tokens" if path == RESPONSES else "max_tokens"
-        # Two questions are never the same unless they are meant to be.
-        asked = {"model": MODEL, most: ANSWER_TOKENS, "prompt": f"Call {self._turns}"}
-        asked |= {"stream": stream} | fields
-        if path == CHAT:
-            asked["provider"], _, asked["model"] = str(asked["model"]).partition("/")
+        client, path, body = self._question(stream=stream, **asked)
         began = time.monotonic()
         try:
-            answer = await client.post(
-                path, json=body_for(path, **asked), headers=_bearing(key)
-            )
+            answer = await client.post(path, json=body, headers=_bearing(key))
         except httpx2.TransportError:
             return Told(0, "", httpx2.Headers(), time.monotonic() - began)
-        return Told(
-            answer.status_code, answer.text, answer.headers, time.monotonic() - began
-        )
+        seconds = time.monotonic() - began
+        return Told(answer.status_code, answer.text, answer.headers, seconds)
 
     async def burst(self, calls: int, key: str, **asked: object) -> Counter[int]:
         """Asks many times at once, on all surfaces; counts the statuses."""
@@ -125,6 +116,34 @@ class Callers:
         )
         assert all(each.is_answer for each in told if each.status == 200)
         return Counter(each.status for each in told)
+
+    async def hang_up(self, key: str, **asked: object) -> None:
+        """Asks for a stream, and leaves once `The sandbox read:` has come."""
+        client, path, body = self._question(stream=True, **asked)
+        heard = b""
+        async with client.stream("POST", path, json=body, headers=_bearing(key)) as it:
+            async for part in it.aiter_raw():
+                heard += part
+                if b"read:" in heard:
+                    break
+
+    def _question(
+        self,
+        *,
+        at: int | None = None,
+        path: str = OPENAI,
+        model: str = MODEL,
+        **fields: object,
+    ) -> tuple[httpx2.AsyncClient, str, dict[str, object]]:
+        """Finds out whom to ask, and writes down what."""
+        turn = next(self._turns)
+        client = self._clients[(turn if at is None else at) % len(self._clients)]
+        most = "max_output_tokens" if path == RESPONSES else "max_tokens"
+        # Two questions are never the same unless they are meant to be.
+        asked = {most: ANSWER_TOKENS, "prompt": f"Call {turn}"} | fields
+        if path == CHAT:
+            asked["provider"], _, model = model.partition("/")
+        return client, path, body_for(path, model, **asked)
 
 
 class Load:
@@ -148,7 +167,7 @@ class Load:
         """What they were told, by status."""
         return Counter(each.status for each in self.told)
 
-    async def keep_asking(self, ask: Callable[[], object]) -> None:
+    async def keep_asking(self, ask: Callable[[], Awaitable[Told]]) -> None:
         """Asks until it is over."""
         while not self._is_over:
             self.told.append(await ask())
@@ -166,8 +185,17 @@ class Load:
         self._is_over = True
 
 
+async def until(found: Callable[[], Awaitable[object]], wanted: object) -> None:
+    """Waits until something is found as it is wanted, for 20 seconds at most."""
+    for _ in range(400):
+        if (last := await found()) == wanted:
+            return
+        await asyncio.sleep(0.05)
+    assert last == wanted
+
+
 @contextlib.asynccontextmanager
-async def load(*asks: Callable[[], object]) -> AsyncIterator[Load]:
+async def load(*asks: Callable[[], Awaitable[Told]]) -> AsyncIterator[Load]:
     """Runs a caller for each of these."""
     load = Load()
     tasks = [asyncio.create_task(load.keep_asking(ask)) for ask in asks]
@@ -194,14 +222,20 @@ class Company:
     """
 
     def __init__(
-        self, start: Callable[..., Child], folder: Path, processes: int, **variables: str
+        self,
+        start: Callable[..., Child],
+        folder: Path,
+        processes: int,
+        **variables: str,
     ) -> None:
         self._start = start
-        self.upstream = start("tests.integration.metered_upstream", PYTHONPATH=str(ROOT))
+        self._turns = count()
+        self.upstream = start(
+            "tests.integration.metered_upstream", PYTHONPATH=str(ROOT)
+        )
         config = folder / "company.yaml"
         config.write_text(CONFIG.format(url=self.upstream.url))
         self.spool = folder / "spool"
-        self.database_url = variables["DATABASE_URL"]
         self._variables = {
             "ENVIRONMENT": "testing",
             "API_TOKEN": TOKEN,
@@ -217,14 +251,24 @@ class Company:
             "BREAKER_FAILURES": "0",
             **variables,
         }
-        # The tables are made by the first one that comes.
+        self.services: list[Child] = []
+        self.serve(processes)
+
+    def serve(self, processes: int) -> None:
+        """Starts processes in the place of those before, all at once."""
         with ThreadPoolExecutor() as threads:
-            starting = [threads.submit(self.serve) for _ in range(processes)]
+            starting = [
+                threads.submit(self._start, "llm_proxy", "serve", **self._variables)
+                for _ in range(processes)
+            ]
             self.services = [each.result() for each in starting]
 
-    def serve(self) -> Child:
-        """Starts one more process."""
-        return self._start("llm_proxy", "serve", **self._variables)
+    def kill(self) -> None:
+        """Ends the processes at once, without a word."""
+        for each in self.services:
+            each.process.kill()
+        for each in self.services:
+            each.process.wait(10)
 
     @contextlib.asynccontextmanager
     async def callers(self) -> AsyncIterator[Callers]:
@@ -237,21 +281,27 @@ class Company:
                 )
                 for each in self.services
             ]
-            yield Callers(clients)
+            yield Callers(clients, self._turns)
+
+    async def rows(self, statement: str, *values: object) -> list[tuple]:
+        """What the database says; values are `$1` and so on."""
+        url = self._variables["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            named = {str(number): value for number, value in enumerate(values, 1)}
+            file = sqlite3.connect(url.removeprefix("sqlite:///"))
+            with contextlib.closing(file), file:
+                return file.execute(statement, named).fetchall()
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(row) for row in await connection.fetch(statement, *values)]
+        finally:
+            await connection.close()
 
     async def bill(self) -> dict[str, Counter[str]]:
         """What the upstream has made, by model."""
         async with httpx2.AsyncClient(base_url=self.upstream.url) as client:
             bill = json.loads((await client.get("/bill")).text)
         return {model: Counter(figures) for model, figures in bill.items()}
-
-    async def rows(self, statement: str, *values: object) -> list[tuple]:
-        """What stands in the database."""
-        connection = await asyncpg.connect(self.database_url)
-        try:
-            return [tuple(row) for row in await connection.fetch(statement, *values)]
-        finally:
-            await connection.close()
 
     async def made(self) -> int:
         """How many calls the upstream has seen."""

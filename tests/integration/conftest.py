@@ -20,7 +20,10 @@ def found(
     redis_server: RedisServer,  # noqa: F811
     tmp_path_factory,
 ) -> Iterator[Callable[..., Company]]:
-    """Founds companies, each with an empty Postgres; they end with the tests."""
+    """Founds companies, each with an empty database; they end with the tests.
+
+    One process is content with a file; several have Postgres and Redis.
+    """
     with ExitStack() as stack:
 
         def start(*arguments: str, **variables: str) -> Child:
@@ -28,13 +31,15 @@ def found(
             return stack.enter_context(Child(log, *arguments, **variables))
 
         def found(processes: int, **variables: str) -> Company:
-            shared = {"REDIS_URL": redis_server.url}
-            if "DATABASE_URL" not in variables:
+            folder = tmp_path_factory.mktemp("company")
+            if processes == 1:
+                place = {"DATABASE_URL": f"sqlite:///{folder}/company.db"}
+            else:
                 name = f"company_{uuid.uuid4().hex}"
                 asyncio.run(run_alone(postgres.url, f"CREATE DATABASE {name}"))
-                shared["DATABASE_URL"] = postgres.url.replace("/postgres?", f"/{name}?")
-            folder = tmp_path_factory.mktemp("company")
-            return Company(start, folder, processes, **shared | variables)
+                url = postgres.url.replace("/postgres?", f"/{name}?")
+                place = {"DATABASE_URL": url, "REDIS_URL": redis_server.url}
+            return Company(start, folder, processes, **place | variables)
 
         yield found
 

@@ -14,7 +14,7 @@ from llm_proxy.errors import (
     RateLimitExceeded,
     StorageUnavailableError,
 )
-from llm_proxy.limits import NOTHING, Allowances, Term
+from llm_proxy.limits import NOTHING, Allowances, Term, reservation_headers
 from llm_proxy.types import Subject
 
 DOLLAR = 1_000_000_000
@@ -92,8 +92,15 @@ async def test_the_tightest_limits_are_told(allowances):
     terms = REQUESTS, Term(key, "requests", 5), TOKENS, Term(key, "tokens", 9000)
     reservation = await reserve(allowances, *terms, BUDGET, tokens=10)
 
-    found = [(each.claim.subject, each.remaining) for each in reservation.standings]
-    assert found == [(key, 4), (TEAM, 990)]
+    headers = dict(reservation_headers(reservation))
+    assert headers == {
+        b"x-ratelimit-limit-requests": b"5",
+        b"x-ratelimit-remaining-requests": b"4",
+        b"x-ratelimit-reset-requests": b"60s",
+        b"x-ratelimit-limit-tokens": b"%d" % TOKENS.limit,
+        b"x-ratelimit-remaining-tokens": b"990",
+        b"x-ratelimit-reset-tokens": b"60s",
+    }
 
 
 async def test_settling_twice_settles_once(allowances, counters):
@@ -123,6 +130,9 @@ async def test_who_is_too_fast_hears_when_to_come_back(
 
     error = raised.value
     assert error.status == 429
+    names = {name for name, _ in error.own_headers}
+    is_told = term.kind != "concurrent"
+    assert (b"x-ratelimit-remaining-" + term.kind.encode() in names) == is_told
     kind = limit.replace("_", " ")
     assert error.message == f"Rate limit exceeded: {kind} of team:acme/red"
     assert error.details == [

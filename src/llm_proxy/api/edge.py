@@ -136,7 +136,11 @@ def _complete(
         if trace.answered_by is not None:
             name = str(trace.answered_by).encode("ascii", "replace")
             complete.append((b"x-llm-proxy-model", name))
-        complete += trace.headers
+        if trace.headers:
+            # What an upstream says of its own limits is not what holds here.
+            told = {name for name, _ in trace.headers}
+            complete = [header for header in complete if header[0] not in told]
+            complete += trace.headers
     standing = state.get("standing")
     if isinstance(standing, Standing):
         complete += (

@@ -92,6 +92,7 @@ def error_response(error: APIError, scope: Scope) -> Response:
     else:
         status, body = surface.encode_error(error, state["request_id"])
     response = Response(orjson.dumps(body), status, headers, "application/json")
+    response.raw_headers += error.own_headers
     if surface is not None:
         response.raw_headers += error.headers
         response.raw_headers += own_headers(surface, state["request_id"])

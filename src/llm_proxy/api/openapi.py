@@ -32,8 +32,7 @@ def describe_app(app: FastAPI) -> dict[str, Any]:
         app: With its routes installed.
 
     Returns:
-        The document. Request bodies are read by hand, so their schemas are added here;
-        FastAPI's 422 does not occur and is left out.
+        The document. Request bodies are read by hand, so their schemas are added here.
     """
     document = get_openapi(
         title=_TITLE,
@@ -49,11 +48,6 @@ def describe_app(app: FastAPI) -> dict[str, Any]:
     )
     schemas = components.setdefault("schemas", {})
     schemas.update(bodies["$defs"])
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            operation["responses"].pop("422", None)
     metrics = document["paths"]["/metrics"]["get"]["responses"]["200"]
     metrics["content"] = {"text/plain": {"schema": {"type": "string"}}}
     return document

@@ -1,17 +1,23 @@
 """The answers that need not be asked for again."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from llm_proxy.cache.control import ANYTHING, CacheControl
-from llm_proxy.cache.entry import Entry
 from llm_proxy.cache.flights import Flights, Lead
 from llm_proxy.cache.key import cache_key
-from llm_proxy.cache.lookup import Lookup, Result, Slot
+from llm_proxy.cache.lookup import Found, Lookup, Result, Slot
 from llm_proxy.cache.policy import Policy
 from llm_proxy.cache.question import Question
 from llm_proxy.cache.store import Store
 from llm_proxy.types import SurfaceName
+
+if TYPE_CHECKING:
+    from llm_proxy.cache.semantic import SemanticIndex
 
 
 class Cache:
@@ -23,6 +29,7 @@ class Cache:
         policy_version: Of whatever else decides what is answered: guardrails,
             providers, this program. Answers of another version are not found.
         observe: Is told how each question was answered.
+        index: Finds questions that mean the same; None if only the same ones count.
     """
 
     def __init__(
@@ -31,12 +38,14 @@ class Cache:
         policy: Policy,
         policy_version: str,
         observe: Callable[[Result], None],
+        index: SemanticIndex | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
         self._policy_version = policy_version
         self._observe = observe
-        self._flights: Flights[Entry] = Flights()
+        self._index = index
+        self._flights: Flights[Found] = Flights()
 
     @property
     def surfaces(self) -> Collection[SurfaceName]:
@@ -83,6 +92,8 @@ class Cache:
         Raises:
             StorageUnavailableError: They may still be there.
         """
+        if self._index is not None:
+            self._index.purge(tenant)
         return await self._store.purge(tenant)
 
     async def _ask(
@@ -96,26 +107,53 @@ class Cache:
         slot = Slot(store, policy, tenant, key, times)
         if not control.reads:
             return Lookup("bypass", slot=slot)
-        came, started = time.time(), time.perf_counter()
+        started = time.perf_counter()
         landed = await self._flights.join(key, seconds / 2)
         if isinstance(landed, Lead):
-            lookup = await _lead(slot, landed, control)
-        elif landed is not None and control.accepts(landed.age_seconds(time.time())):
-            lookup = Lookup("flight" if landed.stored_at >= came else "hit", landed)
+            lookup = await self._lead(slot, landed, question, control)
+        elif landed is not None and _accepts(control, landed):
+            lookup = Lookup(landed.result, landed.entry)
         else:
             lookup = Lookup("miss", slot=slot)
         lookup.waited_seconds = time.perf_counter() - started
         return lookup
 
+    async def _lead(
+        self, slot: Slot, lead: Lead[Found], question: Question, control: CacheControl
+    ) -> Lookup:
+        """Look into the store, for all who wait."""
+        try:
+            found = await _find(slot, slot.key, "hit")
+            if found is None and self._index is not None:
+                version = self._policy_version
+                likeness = self._index.begin(slot.tenant, question, version)
+                slot = replace(slot, likeness=likeness)
+                found = await _find_alike(slot)
+        except BaseException as error:
+            lead.fail(error)
+            raise
+        if found is None or not _accepts(control, found):
+            return Lookup("miss", slot=slot, lead=lead)
+        lead.land(found)
+        return Lookup(found.result, found.entry)
 
-async def _lead(slot: Slot, lead: Lead[Entry], control: CacheControl) -> Lookup:
-    """Look into the store, for all who wait."""
-    try:
-        entry = await slot.store.get(slot.tenant, slot.key)
-    except BaseException as error:
-        lead.fail(error)
-        raise
-    if entry is None or not control.accepts(entry.age_seconds(time.time())):
-        return Lookup("miss", slot=slot, lead=lead)
-    lead.land(entry)
-    return Lookup("hit", entry)
+
+def _accepts(control: CacheControl, found: Found) -> bool:
+    return control.accepts(found.entry.age_seconds(time.time()))
+
+
+async def _find(slot: Slot, key: str, result: Result) -> Found | None:
+    entry = await slot.store.get(slot.tenant, key)
+    return None if entry is None else Found(entry, result)
+
+
+async def _find_alike(slot: Slot) -> Found | None:
+    """Look for the answer to a question that means the same."""
+    likeness = slot.likeness
+    key = None if likeness is None else await likeness.nearest()
+    if likeness is None or key is None:
+        return None
+    found = await _find(slot, key, "semantic")
+    if found is None:
+        likeness.discard(key)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from llm_proxy.cache.entry import MAX_BODY_BYTES, Account, Entry, make_entry
 from llm_proxy.cache.policy import Policy, is_whole
@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from llm_proxy.cache.flights import Lead
+    from llm_proxy.cache.semantic import Likeness
     from llm_proxy.cache.store import Store
 
-# Given an answer that was kept; given none; not looked for one; or given the one that
-# another call has just asked for.
-Result = Literal["hit", "miss", "bypass", "flight"]
+# Given an answer that was kept; the one to a question that means the same; given none;
+# not looked for one; or given the one that another call has just asked for.
+Result = Literal["hit", "semantic", "miss", "bypass", "flight"]
+
+
+class Found(NamedTuple):
+    """An answer, and how it was found."""
+
+    entry: Entry
+    result: Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,8 @@ class Slot:
         tenant: Whose it is.
         key: Its name.
         times: How often it was asked for.
+        likeness: By which it is found for questions that mean the same; None if it is
+            only found for the same question.
     """
 
     store: Store
@@ -39,6 +49,7 @@ class Slot:
     tenant: str
     key: str
     times: int
+    likeness: Likeness | None = None
 
     async def put(self, entry: Entry, nanos: int) -> None:
         """Keep an answer if it is worth it.
@@ -50,6 +61,8 @@ class Slot:
         if len(entry.body) <= MAX_BODY_BYTES and self.policy.keeps(nanos, self.times):
             ttl = self.policy.ttl(self.times)
             await self.store.put(self.tenant, self.key, entry, ttl)
+            if self.likeness is not None:
+                self.likeness.remember(self.key)
 
 
 class Lookup:
@@ -77,7 +90,7 @@ class Lookup:
         entry: Entry | None = None,
         *,
         slot: Slot | None = None,
-        lead: Lead[Entry] | None = None,
+        lead: Lead[Found] | None = None,
         waited_seconds: float = 0.0,
     ) -> None:
         self.result = result
@@ -118,7 +131,7 @@ class Lookup:
         finally:
             # Those who come from here on find it in the store.
             if self._lead is not None:
-                self._lead.land(entry)
+                self._lead.land(Found(entry, "flight"))
 
     def record(self) -> Recording | None:
         """Take down the answer while it passes.

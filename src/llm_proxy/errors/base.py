@@ -40,6 +40,7 @@ class APIError(Exception):
         is_operational: False for a defect of ours rather than a fact of life.
         vendor: What a provider said, where it is the caller's to know.
         headers: Of the provider's response, for callers of `/v1`.
+        own_headers: Of ours, for all callers.
     """
 
     status: ClassVar[int] = 500
@@ -49,6 +50,7 @@ class APIError(Exception):
     is_operational: ClassVar[bool] = True
     vendor: VendorWords | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    own_headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def __init__(
         self,

@@ -2,10 +2,11 @@
 
 from llm_proxy.limits.allowances import Allowances
 from llm_proxy.limits.figures import Spending
+from llm_proxy.limits.headers import reservation_headers
 from llm_proxy.limits.local import LocalCounters
 from llm_proxy.limits.places import Places
 from llm_proxy.limits.rate import RateLimits, RouteKind, Standing
-from llm_proxy.limits.reservation import NOTHING, Reservation, used_share
+from llm_proxy.limits.reservation import NOTHING, Reservation
 from llm_proxy.limits.shared import SharedCounters
 from llm_proxy.limits.terms import Term, Terms
 
@@ -22,5 +23,5 @@ __all__ = [
     "Standing",
     "Term",
     "Terms",
-    "used_share",
+    "reservation_headers",
 ]

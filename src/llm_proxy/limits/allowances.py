@@ -3,7 +3,6 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from llm_proxy.errors import StorageUnavailableError
@@ -118,7 +117,7 @@ class Allowances:
         processes = max(1, self._processes())
         self._tell("limits_divided", error, processes=processes)
         shares = [
-            replace(claim, limit=max(1, claim.limit // processes)) for claim in rates
+            claim._replace(limit=max(1, claim.limit // processes)) for claim in rates
         ]
         verdict = await self._local.reserve(lease, shares, {})
         return Reservation(lease, _granted(verdict), (self._local,))

@@ -1,17 +1,17 @@
 """What a call takes from the limits that bound it, and whether it gets it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from llm_proxy.types import Subject
 
 Kind = Literal["requests", "tokens", "concurrent", "money"]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a call takes from one limit.
+
+    A named tuple, as the next two: every call makes one for each of its limits.
 
     Attributes:
         subject: Whose limit it is.
@@ -40,8 +40,7 @@ class Claim:
         return f"{self.subject}|{length}|{self.kind}|{self.period}"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How a limit stands after a reservation.
 
     Attributes:
@@ -57,8 +56,7 @@ class Standing:
     granted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether a call may go on.
 
     Attributes:

@@ -76,7 +76,9 @@ class RateLimits:
         Args:
             kind: Which limit.
             client: Whose request: a token's name or an address, prefixed by its kind.
-            limit: In place of the one that all clients have, where one is set.
+            limit: Calls to models that the client may make a minute, where that is
+                known. They are counted when they are made; here it only raises what
+                all clients have.
 
         Returns:
             The client's standing after it; None where nothing is limited.
@@ -84,7 +86,7 @@ class RateLimits:
         general = self._limits.get(kind)
         if general is None:
             return None
-        limit = limit or general
+        limit = general if limit is None else max(general, limit)
         taken, oldest, count = self._windows.take(
             f"{kind}/{client}", limit, _WINDOW_SECONDS
         )

@@ -10,6 +10,7 @@ from llm_proxy.errors import (
     RateLimitExceeded,
 )
 from llm_proxy.limits.claim import Claim, Kind, Standing
+from llm_proxy.limits.headers import rate_headers
 
 # As they are called where they are configured.
 _NAMES: Mapping[Kind, str] = {
@@ -61,13 +62,15 @@ def refusal(standings: Sequence[Standing]) -> APIError:
         )
     claim = refused[0].claim
     kind = _NAMES[claim.kind].replace("_", " ")
-    return RateLimitExceeded(
+    error = RateLimitExceeded(
         f"Rate limit exceeded: {kind} of {claim.subject}",
         details=[_rate_details(each) for each in refused],
         retry_after_seconds=max(
             _LEAST_RETRY_SECONDS, *(each.reset_seconds for each in refused)
         ),
     )
+    error.own_headers = tuple(rate_headers(standings))
+    return error
 
 
 def _rate_details(standing: Standing) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from llm_proxy.limits.claim import Counters, Kind, Standing
+from llm_proxy.limits.claim import Counters, Standing
 
 
 class Reservation:
@@ -24,14 +24,9 @@ class Reservation:
         self._counters = counters
 
     @property
-    def standings(self) -> tuple[Standing, ...]:
-        """The tightest limit of requests and that of tokens, where there are any."""
-        kinds: tuple[Kind, ...] = ("requests", "tokens")
-        return tuple(
-            min(standings, key=lambda standing: standing.remaining)
-            for kind in kinds
-            if (standings := [it for it in self._standings if it.claim.kind == kind])
-        )
+    def standings(self) -> Sequence[Standing]:
+        """How each limit stands."""
+        return self._standings
 
     @property
     def warnings(self) -> tuple[Standing, ...]:

@@ -1,7 +1,7 @@
 """Which limits bound a call, and what it takes from each of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -40,9 +40,14 @@ class Terms:
     Args:
         config: How much users, teams, organisations and models may use. What stands
             before the first ``/`` of a user's or a team's name is the organisation.
+        requests_per_minute: Of callers that have no such limit of their own; None
+            where each process counts that for itself.
     """
 
-    def __init__(self, config: LimitsConfig) -> None:
+    def __init__(
+        self, config: LimitsConfig, requests_per_minute: int | None = None
+    ) -> None:
+        self._requests_per_minute = requests_per_minute
         self._allowances: dict[Subject, Allowance] = dict(
             (
                 *_members("user", config.users),
@@ -72,7 +77,10 @@ class Terms:
     ) -> tuple[Term, ...]:
         lowered = (name.lower() for name in models)
         named = (self._models[name] for name in lowered if name in self._models)
-        bounds = [(Subject("key", principal.name), principal.allowance)]
+        own = principal.allowance
+        if own.requests_per_minute is None:
+            own = replace(own, requests_per_minute=self._requests_per_minute)
+        bounds = [(Subject("key", principal.name), own)]
         for subject in dict.fromkeys((*principal.subjects, *named)):
             if subject in self._allowances:
                 bounds.append((subject, self._allowances[subject]))
