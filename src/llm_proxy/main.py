@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import httpx
 from fastapi import FastAPI
@@ -21,6 +21,8 @@ from llm_proxy.api.edge import Edge
 from llm_proxy.api.errors import FaultBoundary, install_error_handlers
 from llm_proxy.api.openapi import describe_app
 from llm_proxy.api.routes import install_routes
+from llm_proxy.books import Books
+from llm_proxy.limits import SharedCounters
 from llm_proxy.security import ClientAddress
 from llm_proxy.setting_rules import parse_networks
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
@@ -28,6 +30,9 @@ from llm_proxy.telemetry import LogConfig, configure_logging, get_logger
 from llm_proxy.transport import UpstreamClient
 from llm_proxy.web import install_docs
 from llm_proxy.wiring import install_parts
+
+if TYPE_CHECKING:
+    from llm_proxy.storage.redis import Redis
 
 _EXPOSED_HEADERS = (
     "Age",
@@ -128,25 +133,6 @@ def _configure_logging(settings: Settings) -> None:
     )
 
 
-class _Part(Protocol):
-    """What is opened with the service, and closed after its last call."""
-
-    async def open(self) -> None:
-        """Begin; may raise `ConfigurationError`."""
-        ...
-
-    async def aclose(self) -> None:
-        """Stop."""
-        ...
-
-
-def _opened_parts(app: FastAPI) -> list[_Part]:
-    """List the parts that have to be opened, in their order."""
-    state = app.state
-    parts = (state.books, state.redis, state.shared_counters)
-    return [part for part in parts if part is not None]
-
-
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
@@ -162,9 +148,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     )
     async with AsyncExitStack() as stack:
         stack.callback(log.info, "stopped")
-        for part in _opened_parts(app):
-            await part.open()
-            stack.push_async_callback(part.aclose)
+        await _open_memory(app, stack)
         # It reads the price catalogue, for which no request should have to wait.
         listing = asyncio.create_task(asyncio.to_thread(app.state.catalog.listed))
         try:
@@ -177,6 +161,21 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
             if app.state.oidc is not None:
                 await app.state.oidc.aclose()
             await app.state.providers.aclose()
+
+
+async def _open_memory(app: FastAPI, stack: AsyncExitStack) -> None:
+    """Open what remembers more than the call under way, and close it in the end."""
+    books: Books | None = app.state.books
+    if books is not None:
+        await books.open()
+        stack.push_async_callback(books.aclose)
+    redis: Redis | None = app.state.redis
+    shared: SharedCounters | None = app.state.shared_counters
+    if redis is not None and shared is not None:
+        # A Redis that is away is found later, by whoever needs it.
+        stack.push_async_callback(redis.aclose)
+        await shared.open()
+        stack.push_async_callback(shared.aclose)
 
 
 def __getattr__(name: str) -> FastAPI:

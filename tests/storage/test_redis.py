@@ -179,13 +179,13 @@ async def test_late_answer_is_nobodys(redis_url, connect):
     assert await redis.execute("ECHO", "mine") == b"mine"
 
 
-async def test_calls_share_fifty_connections(redis, connect, redis_url, operator):
+async def test_calls_share_a_few_connections(redis, connect, redis_url, operator):
     popped = [
         asyncio.create_task(redis.execute("BLPOP", "list", 60)) for _ in range(60)
     ]
-    await until(lambda: blocked(operator, 50))
+    await until(lambda: blocked(operator, 10))
     await asyncio.sleep(0.05)
-    assert await blocked(operator, 50)
+    assert await blocked(operator, 10)
 
     operator.rpush("list", *range(60))
 

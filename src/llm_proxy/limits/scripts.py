@@ -142,13 +142,25 @@ def verdict(answer: Sequence[Any], claims: Sequence[Claim]) -> Verdict | None:
         return None
     if kind == b"unknown":
         return Verdict(unknown=tuple(claims[index - 1].counter for index in rest))
-    figures = zip(claims, rest[::3], rest[1::3], rest[2::3], strict=True)
+    figures = zip(claims, rest[1::3], rest[2::3], rest[3::3], strict=True)
     return Verdict(
         tuple(
             Standing(claim, remaining, reset / 1e6, bool(is_granted))
             for claim, is_granted, remaining, reset in figures
         )
     )
+
+
+def living(answer: Sequence[Any]) -> int | None:
+    """Read how many processes there are from what `reserve` has answered.
+
+    Args:
+        answer: As Redis gives it.
+
+    Returns:
+        Their number; None if the answer does not say it.
+    """
+    return answer[1] if answer[0] == b"standings" else None
 
 
 def settlements(batch: Mapping[str, Settlement]) -> Call:

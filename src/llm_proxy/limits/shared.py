@@ -13,6 +13,7 @@ from llm_proxy.limits.scripts import (
     PROCESSES,
     Owner,
     Settlement,
+    living,
     load,
     renewal,
     reservation,
@@ -56,7 +57,7 @@ class SharedCounters:
         lease_seconds: How long leases live without a sign of their process.
 
     Attributes:
-        processes: How many there are, by the latest sign of this one; at least 1.
+        processes: How many there are, by the latest answer of Redis; at least 1.
     """
 
     def __init__(self, redis: Redis, *, lease_seconds: float = 60.0) -> None:
@@ -145,13 +146,18 @@ class SharedCounters:
 
     async def _try(self, call: Call, claims: Sequence[Claim]) -> Verdict:
         renewals = self._renewals
-        found = verdict(await self._run(self._reserve, call), claims)
+        found = await self._ask(call, claims)
         if found is None:
             await self._tell(renewals)
-            found = verdict(await self._run(self._reserve, call), claims)
+            found = await self._ask(call, claims)
         if found is None:
             raise StorageUnavailableError(log_detail="redis forgets its processes")
         return found
+
+    async def _ask(self, call: Call, claims: Sequence[Claim]) -> Verdict | None:
+        answer = await self._run(self._reserve, call)
+        self.processes = living(answer) or self.processes
+        return verdict(answer, claims)
 
     async def _keep_telling(self) -> None:
         while True:

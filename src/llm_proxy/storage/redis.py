@@ -14,7 +14,8 @@ from llm_proxy.storage.redis_driver import connector, reported
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
-_MAX_CONNECTIONS = 50
+# More would not be faster, and a burst would spend its time on opening them.
+_MAX_CONNECTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 --   forgotten; and of each claim: kind, limit, amount, the seconds that its counter is
 --   kept, and where a counter of money starts, or nothing.
 -- Returns {"stranger"}, {"unknown", index ...} or
---   {"standings", granted, remaining, reset in microseconds ...}.
+--   {"standings", living processes, granted, remaining, reset in microseconds ...}.
 
 local MICROSECONDS = 1000000
 local WINDOW = 60 * MICROSECONDS
@@ -140,7 +140,7 @@ end
 if is_granted then
   redis.call('SET', lease_key, 'open', 'EX', memory_seconds)
 end
-local standings = {'standings'}
+local standings = {'standings', redis.call('ZCARD', processes)}
 for _, claim in ipairs(claims) do
   if is_granted then
     claim.kind.take(claim)
