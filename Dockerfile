@@ -9,11 +9,13 @@ RUN pip install --no-cache-dir uv==0.13.8
 
 # Dependencies first: this layer is built again only when the lock file changes.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --no-dev --no-install-project --extra aws
+RUN uv sync --frozen --no-dev --no-install-project \
+    --extra aws --extra jwt --extra postgres --extra redis
 
 COPY README.md LICENSE ./
 COPY src ./src
-RUN uv sync --frozen --no-dev --no-editable --extra aws
+RUN uv sync --frozen --no-dev --no-editable \
+    --extra aws --extra jwt --extra postgres --extra redis
 
 
 FROM python:3.13-slim
@@ -22,10 +24,16 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     ENVIRONMENT=production \
-    HOST=0.0.0.0
+    HOST=0.0.0.0 \
+    DATABASE_URL=sqlite:////data/llm-proxy.db \
+    SPOOL_DIR=/data/spool
 WORKDIR /app
 # Owned by root, so that the service cannot change its own code.
 COPY --from=build /app/.venv ./.venv
+
+# What the service writes; a volume takes over its owner.
+RUN install --directory --owner=10001 --group=10001 --mode=0700 /data
+VOLUME /data
 
 USER 10001:10001
 EXPOSE 8000

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from bench.load import Job
 from bench.measure import BenchError, LoadGenerator, Sample, Server, free_port
-from bench.report import FLOOR, RELAY, SUBJECT, TRANSLATION, Process, Report, Row
+from bench.report import BARE, FLOOR, RELAY, SUBJECT, TRANSLATION, Process, Report, Row
 from bench.soak.__main__ import main as soak
 from bench.upstream import ANSWER, STREAM_TOKENS, TOKEN
 
@@ -55,20 +56,23 @@ class Load:
     ending: str = "[DONE]"
     model: str = ""
 
-    def job(self, port: int, kind: str, connections: int, share: float) -> Job:
+    def job(
+        self, place: tuple[int, str], kind: str, connections: int, share: float
+    ) -> Job:
         """Returns one run.
 
         Args:
-            port: Where the server answers.
+            place: Where the server answers, and the key that it takes.
             kind: ``plain`` or ``stream``.
             connections: How many requests are under way at any time.
             share: Of the number of requests.
         """
         streams = kind == "stream"
         requests = round((self.streams if streams else self.plain) * share)
+        port, key = place
         return Job(
             port=port,
-            request=_request(streams, self.model),
+            request=_request(streams, self.model, key),
             connections=connections,
             requests=max(requests, connections),
             marker=TOKEN if streams else ANSWER,
@@ -89,6 +93,9 @@ _LOADS = {
         tokens=2 * STREAM_TOKENS,
         ending="event: done",
     ),
+    BARE: Load(
+        BARE, plain=6_000, streams=900, tokens=2 * STREAM_TOKENS, ending="event: done"
+    ),
     RELAY: Load(SUBJECT, plain=6_000, streams=900, model="openai/gpt-4"),
     TRANSLATION: Load(
         SUBJECT, plain=4_000, streams=600, model="anthropic/claude-sonnet-4-5"
@@ -96,7 +103,7 @@ _LOADS = {
 }
 
 
-def _request(streams: bool, model: str) -> str:
+def _request(streams: bool, model: str, key: str) -> str:
     content: dict[str, object]
     if model:
         path = "/v1/chat/completions"
@@ -109,12 +116,15 @@ def _request(streams: bool, model: str) -> str:
     body = json.dumps(content | options, separators=(",", ":"))
     return (
         f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-        f"x-api-key: {_API_TOKEN}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+        f"x-api-key: {key}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
     )
 
 
 def _environment(port: int, upstream_port: int) -> Mapping[str, str]:
-    """Everything on, as in production; only the rate limit is out of reach."""
+    """Everything on, as in production; only the rate limit is out of reach.
+
+    And the cache is off: all requests are the same one.
+    """
     return {
         "PATH": os.environ["PATH"],
         "ENVIRONMENT": "testing",
@@ -123,6 +133,7 @@ def _environment(port: int, upstream_port: int) -> Mapping[str, str]:
         "API_TOKEN": _API_TOKEN,
         "LOG_FORMAT": "json",
         "RATE_LIMIT": "1000000000",
+        "CACHE_POLICY": "off",
         "OPENAI_API_KEY": "bench",
         "OPENAI_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
         "ANTHROPIC_API_KEY": "bench",
@@ -130,9 +141,27 @@ def _environment(port: int, upstream_port: int) -> Mapping[str, str]:
     }
 
 
+def _make_key(port: int) -> str:
+    """Makes a virtual key with every limit there is, all of them out of reach."""
+    out_of_reach = 1_000_000_000
+    allowance = {
+        "requests_per_minute": out_of_reach,
+        "tokens_per_minute": 1000 * out_of_reach,
+        "concurrent_requests": out_of_reach,
+        "budgets": {"day": 100_000, "month": 1_000_000},
+    }
+    key = {"name": "bench", "organisation": "acme", "team": "red", "owner": "ann"}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/v1/keys",
+        json.dumps({**key, "allowance": allowance}).encode(),
+        {"content-type": "application/json", "x-api-key": _API_TOKEN},
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["data"]["secret"]
+
+
 def _start(stack: ExitStack) -> dict[str, Server]:
-    """Starts the stub, the references and the service."""
-    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    """Starts the stub, the references and the service, twice."""
     upstream_port = free_port()
     arguments = ["-m", "bench.upstream", str(upstream_port)]
     upstream = Server(arguments, upstream_port, cpu=1)
@@ -141,15 +170,12 @@ def _start(stack: ExitStack) -> dict[str, Server]:
         port = free_port()
         arguments = ["-m", "bench.references", name, str(port), str(upstream_port)]
         servers[name] = stack.enter_context(Server(arguments, port))
-    port = free_port()
-    servers[SUBJECT] = stack.enter_context(
-        Server(
-            ["-m", "llm_proxy", "serve"],
-            port,
-            _environment(port, upstream_port),
-            folder,
-        )
-    )
+    for name, database in ((SUBJECT, {}), (BARE, {"DATABASE_URL": "off"})):
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        port = free_port()
+        environment = {**_environment(port, upstream_port), **database}
+        command = ["-m", "llm_proxy", "serve"]
+        servers[name] = stack.enter_context(Server(command, port, environment, folder))
     return servers
 
 
@@ -157,12 +183,14 @@ def _measure(quick: bool) -> Report:
     samples: dict[tuple[str, int, str], list[Sample]] = defaultdict(list)
     with ExitStack() as stack:
         servers = _start(stack)
+        key = _make_key(servers[SUBJECT].port)
         generator = stack.enter_context(LoadGenerator())
         for case in _cases(repeats=1 if quick else 3):
             kind, connections, name = case
             load = _LOADS[name]
             server = servers[load.server]
-            job = load.job(server.port, kind, connections, 0.3 if quick else 1)
+            place = server.port, key if load.server == SUBJECT else _API_TOKEN
+            job = load.job(place, kind, connections, 0.3 if quick else 1)
             samples[case].append(generator.run(job, server))
             print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)

@@ -10,8 +10,10 @@ from bench.measure import Sample
 SUBJECT = "llm-proxy"
 RELAY = "relay"
 TRANSLATION = "translation"
+# The same service where nothing is kept: no keys, no limits, no ledger.
+BARE = "bare"
 FLOOR = "upstream"
-_SUBJECTS = (SUBJECT, RELAY, TRANSLATION)
+_SUBJECTS = (SUBJECT, RELAY, TRANSLATION, BARE)
 _PROXIES = (*_SUBJECTS, "naive")
 _COLUMNS = (
     ("kind", 7),

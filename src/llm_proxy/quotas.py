@@ -95,7 +95,7 @@ class Quotas:
             StorageUnavailableError: Nobody can count the money now.
         """
         route, model = call.route, call.trace.model
-        terms = self._terms.of(call.principal, (model, str(route.first)))
+        terms = self._terms.of(call.principal, (*route.names, str(route.first)))
         if not terms:
             return None
         tokens = nanos = 0

@@ -226,10 +226,10 @@ def _semantic_index(threshold: float | None) -> SemanticIndex | None:
     if threshold is None:
         return None
     # Nobody else needs them: they come with a model of 70 MB.
-    from llm_proxy.cache.embedder import Embedder, load_model
+    from llm_proxy.cache.meaning import Meaning, load_model
     from llm_proxy.cache.semantic import SemanticIndex
 
-    return SemanticIndex(Embedder(load_model()), threshold)
+    return SemanticIndex(Meaning(load_model()), threshold)
 
 
 def _install_identities(

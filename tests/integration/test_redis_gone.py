@@ -1,7 +1,6 @@
 """Redis freezes or stops under load: answers stay quick, and no money is spent twice."""
 
 import asyncio
-from collections import Counter
 
 import pytest
 from tests.integration.company import load, money_for, until
@@ -37,7 +36,7 @@ async def test_redis_leaves_under_load(
             await running.until_answered(100)
         finally:
             await asyncio.to_thread(getattr(redis_server, come_back))
-        await until(lambda: status(callers, paying), 200)
+        await until(lambda: caches(callers, unbounded, question), ["hit"] * 4)
         await running.until_answered(50)
 
     assert running.answers == len(running.told)
@@ -45,17 +44,39 @@ async def test_redis_leaves_under_load(
     assert shares == {200: 40, 429: 360}
     assert missed == ["miss"] * 4
     assert max(each.seconds for each in [*running.told, *refused]) < MOST_SECONDS
-    # Nothing was paid for the calls that were refused, and no call was paid twice.
-    last = await callers.burst(20, paying)
-    assert last == {200: 5, 402: 15}
-    await until(lambda: caches(callers, unbounded, question), ["hit"] * 4)
+    # What was set aside for calls that were refused comes back, and nothing else.
+    answers = []
+    await until(lambda: count_answers(callers, paying, answers), 6)
+    assert await callers.burst(20, paying) == {402: 20}
 
 
 async def status(callers, key):
     return (await callers.ask(key)).status
 
 
+async def count_answers(callers, key, answers):
+    answers.append((await callers.ask(key)).is_answer)
+    return sum(answers)
+
+
 async def caches(callers, key, question):
     """What the processes say about their cache, one after the other."""
     told = [await callers.ask(key, at=each, **question) for each in PROCESSES]
     return [each.headers["x-llm-proxy-cache"] for each in told]
+
+
+async def test_budgets_may_fail_open(found, redis_server):
+    company = await asyncio.to_thread(found, 2, BUDGET_FAILURE="open")
+    async with company.callers() as callers:
+        key, name = await callers.key_and_id(**money_for(10))
+        assert await callers.burst(4, key) == {200: 4}
+        await asyncio.to_thread(redis_server.stop)
+        try:
+            assert await callers.burst(20, key) == {200: 20}
+        finally:
+            await asyncio.to_thread(redis_server.start)
+        # What was spent meanwhile stands in the ledger, from which Redis has it.
+        await until(lambda: status(callers, key), 402)
+        rows = "SELECT count(*) FROM ledger WHERE principal = $1"
+        [(count,)] = await company.rows(rows, name)
+        assert count >= 24

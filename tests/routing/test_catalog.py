@@ -25,7 +25,13 @@ def alias(*deployments: str | tuple[str, int], **fields: object) -> ModelConfig:
 class TestProviders:
     @pytest.mark.parametrize("name", ["openai", "OpenAI", "OPENAI"])
     def test_a_name_in_any_case_is_a_route_of_one(self, catalog, name):
-        expected = Route(((Deployment(GPT4),),), 2, 120.0, Timeouts(5.0, 30.0, 30.0))
+        expected = Route(
+            ((Deployment(GPT4),),),
+            2,
+            120.0,
+            Timeouts(5.0, 30.0, 30.0),
+            names=("openai/gpt-4",),
+        )
         assert catalog().route(name, "gpt-4") == expected
 
     def test_the_settings_say_how_hard_to_try(self, catalog):

@@ -34,7 +34,13 @@ def target(catalog, name: str) -> Target:
 class TestAliases:
     @pytest.mark.parametrize("name", ["smart", "llm-proxy/smart", "LLM-Proxy/smart"])
     def test_with_and_without_our_name(self, catalog, name):
-        expected = Route(((Deployment(CLAUDE),),), 0, 600.0, PATIENT)
+        expected = Route(
+            ((Deployment(CLAUDE),),),
+            0,
+            600.0,
+            PATIENT,
+            names=("smart", "llm-proxy/smart"),
+        )
         assert catalog(smart=SMART).resolve(name) == expected
 
     def test_they_go_before_everything_else(self, catalog):

@@ -100,15 +100,15 @@ def check_model(principal: Principal, model: str, route: Route) -> None:
 
     Args:
         principal: Who asks.
-        model: The model's name in the request; may be empty.
-        route: Where calls for it go. Who may ask for a model of the operator's by name
-            may go wherever it leads, and who may ask all those that it leads to may
-            call them by any name.
+        model: Its name in the request, to be told; may be empty.
+        route: Where calls for it go. Who may ask for it by one of its names may go
+            wherever it leads, and who may ask all those that it leads to may call them
+            by any name.
 
     Raises:
         ModelNotAllowedError: The caller may not.
     """
-    if principal.models is None or principal.may_ask(model):
+    if principal.models is None or any(map(principal.may_ask, route.names)):
         return
     if not all(principal.may_ask(str(target)) for target in route.targets):
         raise ModelNotAllowedError(details={"model": model})

@@ -47,16 +47,15 @@ async def models(request: Request) -> Response:
     """List the models that the caller may ask for."""
     caller = await admit(request, "api")
     catalog: Catalog = request.app.state.catalog
-    named = [(f"{each.provider}/{each.model}", each) for each in catalog.entries()]
     entries = [
         {
-            "id": name,
+            "id": f"{entry.provider}/{entry.model}",
             "provider": entry.provider,
             "model": entry.model,
             "default": entry.default,
         }
-        for name, entry in named
-        if caller.may_ask(name) or caller.may_ask(entry.model)
+        for entry in catalog.entries()
+        if any(map(caller.may_ask, entry.names))
     ]
     return json_response(
         {"data": entries, "meta": {"requestId": request.state.request_id}}

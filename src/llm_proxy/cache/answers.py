@@ -126,8 +126,8 @@ class Cache:
             found = await _find(slot, slot.key, "hit")
             if found is None and self._index is not None:
                 version = self._policy_version
-                likeness = self._index.begin(slot.tenant, question, version)
-                slot = replace(slot, likeness=likeness)
+                place = self._index.place(slot.tenant, question, version)
+                slot = replace(slot, place=place)
                 found = await _find_alike(slot)
         except BaseException as error:
             lead.fail(error)
@@ -149,11 +149,11 @@ async def _find(slot: Slot, key: str, result: Result) -> Found | None:
 
 async def _find_alike(slot: Slot) -> Found | None:
     """Look for the answer to a question that means the same."""
-    likeness = slot.likeness
-    key = None if likeness is None else await likeness.nearest()
-    if likeness is None or key is None:
+    place = slot.place
+    key = None if place is None else await place.nearest()
+    if place is None or key is None:
         return None
     found = await _find(slot, key, "semantic")
     if found is None:
-        likeness.discard(key)
+        place.discard(key)
     return found

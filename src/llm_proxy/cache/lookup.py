@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from llm_proxy.cache.flights import Lead
-    from llm_proxy.cache.semantic import Likeness
+    from llm_proxy.cache.semantic import Place
     from llm_proxy.cache.store import Store
 
 # Given an answer that was kept; the one to a question that means the same; given none;
@@ -40,8 +40,7 @@ class Slot:
         tenant: Whose it is.
         key: Its name.
         times: How often it was asked for.
-        likeness: By which it is found for questions that mean the same; None if it is
-            only found for the same question.
+        place: Where questions that mean the same find it; None if none does.
     """
 
     store: Store
@@ -49,7 +48,7 @@ class Slot:
     tenant: str
     key: str
     times: int
-    likeness: Likeness | None = None
+    place: Place | None = None
 
     async def put(self, entry: Entry, nanos: int) -> None:
         """Keep an answer if it is worth it.
@@ -61,8 +60,8 @@ class Slot:
         if len(entry.body) <= MAX_BODY_BYTES and self.policy.keeps(nanos, self.times):
             ttl = self.policy.ttl(self.times)
             await self.store.put(self.tenant, self.key, entry, ttl)
-            if self.likeness is not None:
-                self.likeness.remember(self.key)
+            if self.place is not None:
+                self.place.add(self.key)
 
 
 class Lookup:

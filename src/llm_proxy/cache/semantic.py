@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,106 +12,97 @@ from llm_proxy.cache.wording import wording
 from llm_proxy.types import ChatRequest, Text
 
 if TYPE_CHECKING:
-    from llm_proxy.cache.embedder import Embedder, Vector
+    from llm_proxy.cache.meaning import Meaning
     from llm_proxy.cache.question import Question
 
-# How long a call waits for the vector of its question.
-_WAIT_SECONDS = 0.1
-# Of one wording, and wordings of all tenants: 25 MB of vectors at the most.
+# Groups of all tenants, and questions in each: 7 MB of text at the most.
+_MOST_GROUPS = 4096
 _MOST_ALIKE = 4
-_MOST_WORDINGS = 4096
-
 _SYSTEM = ("system", "developer")
 
-# A tenant, and all that must be the same.
+# A tenant, and a key of all that must be the same.
 _Group = tuple[str, str]
 
 
 class SemanticIndex:
-    """Finds the kept answer to a question that means the same.
+    """Knows for which questions there is an answer.
 
-    It knows the names of answers and no answer itself: what the store has forgotten is
-    not found here either.
+    It has the keys of answers and no answer itself: what the store has forgotten is not
+    found here either.
 
     Args:
-        embedder: Turns questions into vectors.
-        threshold: The least cosine of two vectors that mean the same, up to 1.
+        meaning: Compares questions.
+        threshold: The least cosine of two questions that mean the same, up to 1.
     """
 
-    def __init__(self, embedder: Embedder, threshold: float) -> None:
-        self._embedder = embedder
+    def __init__(self, meaning: Meaning, threshold: float) -> None:
+        self._meaning = meaning
         self._threshold = threshold
-        self._groups: LRUCache[_Group, dict[str, Vector]] = LRUCache(_MOST_WORDINGS)
+        self._groups: LRUCache[_Group, dict[str, str]] = LRUCache(_MOST_GROUPS)
 
-    def begin(
+    def place(
         self, tenant: str, question: Question, policy_version: str
-    ) -> Likeness | None:
-        """Begin to look for a question that means the same.
+    ) -> Place | None:
+        """Say where a question stands among others.
 
         Args:
-            tenant: Whose questions are looked at.
+            tenant: Who asks; others' questions are elsewhere.
             question: What is asked.
             policy_version: As of `cache_key`.
 
         Returns:
-            What it is like; None for questions that are only compared as they are.
+            Its place; None for a question that is only answered as it is.
         """
         asked = question.asked
-        if not isinstance(asked, ChatRequest):
-            return None
-        text = _only_text(asked)
+        text = _prose(asked) if isinstance(asked, ChatRequest) else None
         words = None if text is None else wording(text)
-        if text is None or words is None:
+        if not isinstance(asked, ChatRequest) or text is None or words is None:
             return None
-        vector = self._embedder.start(text)
-        if vector is None:
-            return None
-        # All that is no prose is compared as in a key.
-        texts = (*asked.texts[:-1], words)
-        alike = replace(question, asked=asked.with_texts(texts))
-        key = cache_key(tenant, alike, policy_version)
-        return Likeness(self, (tenant, key), vector)
+        # All but the prose is compared as in the key of an answer.
+        framed = asked.with_texts((*asked.texts[:-1], words))
+        alike = cache_key(tenant, replace(question, asked=framed), policy_version)
+        return Place(self, (tenant, alike), text)
 
-    def nearest(self, group: _Group, vector: Vector) -> str | None:
-        """Name the answer to the question that is most alike.
+    async def nearest(self, group: _Group, text: str) -> str | None:
+        """Find the question that is most alike.
 
         Args:
             group: Where to look.
-            vector: What is asked.
+            text: What is asked.
 
         Returns:
-            The key of the answer; None if no question is alike.
+            The key of its answer; None if none is alike, or that takes too long.
         """
-        known = self._groups.get(group) or {}
-        alike = {key: float(each @ vector) for key, each in known.items()}
-        best = max(alike, key=alike.__getitem__, default=None)
-        return best if best is not None and alike[best] >= self._threshold else None
+        known = dict(self._groups.get(group) or {})
+        if not known:
+            return None
+        cosines = await self._meaning.compare(text, list(known.values()))
+        alike = zip(cosines or (), known, strict=False)
+        cosine, key = max(alike, default=(0.0, None))
+        return key if cosine >= self._threshold else None
 
-    def add(self, group: _Group, key: str, vector: Vector) -> None:
-        """Remember a question whose answer is kept.
+    def add(self, group: _Group, key: str, text: str) -> None:
+        """Remember a question.
 
         Args:
             group: Where it belongs.
-            key: The key of the answer.
-            vector: What was asked.
+            key: The key of its answer, which is kept.
+            text: What was asked.
         """
-        known: dict[str, Vector] | None = self._groups.get(group)
-        if known is None:
-            self._groups.insert(group, {key: vector})
-            return
+        known = self._groups.get(group) or {}
         if key not in known and len(known) >= _MOST_ALIKE:
             del known[next(iter(known))]
-        known[key] = vector
+        self._groups.insert(group, known | {key: text})
 
     def discard(self, group: _Group, key: str) -> None:
-        """Forget a question whose answer is not kept any longer.
+        """Forget a question.
 
         Args:
             group: Where it was.
-            key: The key of the answer.
+            key: The key of its answer.
         """
-        if known := self._groups.get(group):
-            known.pop(key, None)
+        known = self._groups.get(group) or {}
+        known.pop(key, None)
 
     def purge(self, tenant: str | None) -> None:
         """Forget questions.
@@ -125,45 +115,37 @@ class SemanticIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
-    """What a question is like.
+class Place:
+    """Where a question stands among those that may mean the same.
 
     Attributes:
-        index: Knows other questions.
-        group: Where those are that may be alike.
-        vector: What is asked, as soon as that is known.
+        index: Knows them.
+        group: Where they are.
+        text: What is asked.
     """
 
     index: SemanticIndex
     group: _Group
-    vector: asyncio.Future[Vector]
+    text: str
 
     async def nearest(self) -> str | None:
-        """Name the answer to the question that is most alike.
+        """Find the question that is most alike.
 
         Returns:
-            Its key; None if there is none, or it is not known soon enough.
+            As `SemanticIndex.nearest`.
         """
-        await asyncio.wait((self.vector,), timeout=_WAIT_SECONDS)
-        if not self.vector.done() or self.vector.exception():
-            return None
-        return self.index.nearest(self.group, self.vector.result())
+        return await self.index.nearest(self.group, self.text)
 
-    def remember(self, key: str) -> None:
-        """Remember the question as soon as it is known what it means.
+    def add(self, key: str) -> None:
+        """Remember the question.
 
         Args:
             key: The key of its answer, which is kept.
         """
-
-        def learn(vector: asyncio.Future[Vector]) -> None:
-            if not vector.cancelled() and not vector.exception():
-                self.index.add(self.group, key, vector.result())
-
-        self.vector.add_done_callback(learn)
+        self.index.add(self.group, key, self.text)
 
     def discard(self, key: str) -> None:
-        """Forget a question that was found, but whose answer is gone.
+        """Forget a question whose answer is gone.
 
         Args:
             key: The key of that answer.
@@ -171,7 +153,7 @@ class Likeness:
         self.index.discard(self.group, key)
 
 
-def _only_text(asked: ChatRequest) -> str | None:
+def _prose(asked: ChatRequest) -> str | None:
     """What a user says who says one thing, after the system at the most."""
     turns = [each for each in asked.messages if each.role not in _SYSTEM]
     if len(turns) != 1 or turns[0].role != "user" or turns[0] is not asked.messages[-1]:

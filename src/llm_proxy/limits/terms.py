@@ -64,8 +64,8 @@ class Terms:
 
         Args:
             principal: Who calls.
-            models: The names of the model: as the caller has it, and as the provider
-                that is asked first has it, with that in front.
+            models: All names of the model, and that of the provider who is asked first,
+                with the provider in front.
 
         Returns:
             The limits, each once.

@@ -82,13 +82,15 @@ class Aliases:
             return route
         complexity = self._models[alias].complexity
         if complexity is None:
-            route = self._routes[key] = self._route(self._models[alias], patience)
+            route = self._route(self._models[alias], patience)
+            route = self._routes[key] = replace(route, names=_names(alias))
             return route
         found = score(prompt(), complexity.keywords)
         level = found.level(complexity.thresholds)
         name: str = getattr(complexity, level)
         reason = f"{alias}: complexity {found.score:.3f} is {level}: {name}"
-        return replace(self.named(name, patience, prompt), reason=reason)
+        route = self.named(name, patience, prompt)
+        return replace(route, reason=reason, names=_names(alias))
 
     def named(self, name: str, patience: Patience, prompt: Text) -> Route:
         """Find where calls go for what another model names.
@@ -132,6 +134,10 @@ class Aliases:
                 yield from self._tiers(self._models[name])
             else:
                 yield (_deployment(name),)
+
+
+def _names(alias: str) -> tuple[str, ...]:
+    return alias, f"{ALIAS_PROVIDER}/{alias}"
 
 
 def _chosen(model: ModelConfig) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from llm_proxy.config import ALIAS_PROVIDER, DEFAULT_PATH, ProxyConfig
@@ -42,6 +42,13 @@ class CatalogEntry:
     provider: str
     model: str
     default: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called, as in `Route`."""
+        full_name = f"{self.provider}/{self.model}"
+        is_alias = self.provider == ALIAS_PROVIDER
+        return (self.model, full_name) if is_alias else (full_name,)
 
 
 class Catalog:
@@ -106,7 +113,8 @@ class Catalog:
             for fallback in self._settings_fallback()
             if fallback.provider != target.provider
         ]
-        return self._patience.route((Deployment(target),), *fallbacks)
+        route = self._patience.route((Deployment(target),), *fallbacks)
+        return replace(route, names=(str(target),))
 
     def resolve(self, name: str, prompt: Text = str) -> Route:
         """Find where a call goes whose caller says no more than a model's name.
@@ -132,7 +140,8 @@ class Catalog:
             raise self._unknown(name)
         # Made here so that a name that leads nowhere is the caller's error at once.
         self.factory.get_provider(target.provider, target.model)
-        return self._v1_patience.route((Deployment(target),))
+        route = self._v1_patience.route((Deployment(target),))
+        return replace(route, names=(name, str(target)))
 
     def default_route(self, prompt: Text = str) -> Route:
         """Find where calls go whose callers name no model.

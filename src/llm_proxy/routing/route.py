@@ -66,6 +66,8 @@ class Route:
         is_hurried: Whether the caller wants it sooner than the operator grants. Who is
             too slow for that has not failed.
         reason: Why a policy has chosen this route; for people.
+        names: What the model is called: who may ask for one of them may go wherever the
+            route leads.
     """
 
     tiers: tuple[Tier, ...]
@@ -80,6 +82,7 @@ class Route:
     session: bytes = b""
     is_hurried: bool = False
     reason: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def first(self) -> Target:

@@ -1,5 +1,6 @@
 """Responses that were kept: read, stopped and deleted by those whose they are."""
 
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from fastapi import Request, Response
@@ -109,5 +110,7 @@ async def _ask(
         raw=("stream", "true") in query,
     )
     route = catalog.resolve(f"{stored.provider}/{stored.model}")
-    call = new_call(request, caller, _FEATURE, route, {"model": stored.model})
+    # Whose response it is may read it, by whatever name the model was asked for.
+    owner = replace(caller, models=None)
+    call = new_call(request, owner, _FEATURE, route, {"model": stored.model})
     return await run_errand(request, call, errand)
