@@ -5,9 +5,10 @@ Callers speak one of four dialects; `Heard` reads streams in all of them.
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ PATHS = (CHAT, OPENAI, ANTHROPIC, RESPONSES)
 # Upstreams of three vendors, all of them the sandbox.
 PROVIDERS = """
 providers:
-  one: {{api: openai, base_url: "{url}", api_key: "${{UPSTREAM_KEY}}"}}
-  two: {{api: openai, base_url: "{url}", api_key: "${{UPSTREAM_KEY}}"}}
-  claude: {{api: anthropic, base_url: "{url}", api_key: "${{UPSTREAM_KEY}}"}}
+  one: {api: openai, base_url: "{url}", api_key: "${UPSTREAM_KEY}"}
+  two: {api: openai, base_url: "{url}", api_key: "${UPSTREAM_KEY}"}
+  claude: {api: anthropic, base_url: "{url}", api_key: "${UPSTREAM_KEY}"}
 """
 _ENDS = (
     b"event: done",
@@ -154,6 +155,38 @@ class Live:
                 heard.parts.append((time.monotonic(), part))
         return heard
 
+    async def ask(
+        self, path: str, model: str, prompt: str = "Hello", **fields: object
+    ) -> httpx2.Response:
+        """Asks for an answer, a plain one unless `stream` is given."""
+        body = body_for(path, model, prompt, **{"stream": False} | fields)
+        return await self.client.post(path, json=body)
+
+    async def hang_up(self, path: str, model: str, prompt: str = "Hello") -> None:
+        """Asks for a stream and leaves after its first piece."""
+        body = body_for(path, model, prompt)
+        async with self.client.stream("POST", path, json=body) as answer:
+            await anext(answer.aiter_raw())
+
+    @asynccontextmanager
+    async def with_key(self, **fields: object) -> AsyncIterator["Live"]:
+        """The same with a caller who has a new key; needs a database."""
+        answer = await self.client.post("/api/v1/keys", json={"name": "key"} | fields)
+        assert answer.status_code == 201, answer.text
+        headers = {"authorization": f"Bearer {answer.json()['data']['secret']}"}
+        url = self.client.base_url
+        async with httpx2.AsyncClient(
+            base_url=url, headers=headers, timeout=30
+        ) as client:
+            yield Live(self.app, self.sandbox, client)
+
+    def rows(self, columns: str, table: str = "ledger") -> list[tuple]:
+        """What stands in a table, oldest first."""
+        file = self.app.state.books.database.file
+        with closing(sqlite3.connect(file)) as connection:
+            statement = f"SELECT {columns} FROM {table} ORDER BY at_ms"
+            return connection.execute(statement).fetchall()
+
     async def until_idle(self) -> None:
         """Waits until the upstream is left alone, which is promised within 2 s."""
         await until(lambda: not self.sandbox.app.state.traffic.open)
@@ -170,11 +203,11 @@ async def until(is_so: Callable[[], bool]) -> None:
 async def live(
     settings, folder: Path, models: str = "", **overrides: object
 ) -> AsyncIterator[Live]:
-    """Runs a service whose llm-proxy.yaml has these models."""
+    """Runs a service whose llm-proxy.yaml has this; `{url}` is the upstream's."""
     sandbox = SandboxServer()
     url = await sandbox.start()
     file = folder / "live.yaml"
-    file.write_text(PROVIDERS.format(url=url) + models)
+    file.write_text((PROVIDERS + models).replace("{url}", url))
     values = {
         "config_file": file,
         "upstream_key": "any",

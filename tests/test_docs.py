@@ -69,13 +69,17 @@ def examples() -> Iterator[pytest.param]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service as `LLM_PROVIDER=sandbox make run` starts it."""
+    """The address of a service as `LLM_PROVIDER=sandbox make run` starts it.
+
+    Each example stands for itself, so that none is answered from the cache.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "llm_proxy"],
         env={
             "PATH": os.environ["PATH"],
             "API_TOKEN": TOKEN,
             "LLM_PROVIDER": "sandbox",
+            "CACHE_POLICY": "off",
             "PORT": "0",
         },
         cwd=tmp_path_factory.mktemp("service"),

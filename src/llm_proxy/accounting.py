@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from llm_proxy.call import Call
 from llm_proxy.errors import (
     APIError,
+    InvalidInputError,
     LLMConnectionError,
+    ProviderNotConfiguredError,
     StorageUnavailableError,
     UnsupportedModelError,
 )
@@ -15,8 +17,11 @@ from llm_proxy.ledger import Cost, Costs, Entry, Ledger, Status, entry_ids
 from llm_proxy.routing import Route, Target, Tried
 from llm_proxy.types import FinishReason, Usage
 
-# Of these no upstream has heard.
-_UNHEARD = frozenset((LLMConnectionError.code,))
+# Of these no upstream has heard: it was away, or nothing could be written for it.
+_UNHEARD = frozenset(
+    each.code
+    for each in (LLMConnectionError, InvalidInputError, ProviderNotConfiguredError)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a caller has got of an answer, and how many tokens that is."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from llm_proxy.demand import Demand
@@ -87,6 +88,23 @@ class Delivery:
         if self._size > self._kept:
             written = written * self._size // self._kept
         return Usage(read, written, source="counted" if is_whole else "partial")
+
+    def fill(self, reported: Usage, model: str) -> Usage:
+        """Say what has been used of an answer that has broken off.
+
+        Args:
+            reported: What the upstream has said before that. Anthropic says how long
+                the question is at once, and of the answer one token.
+            model: As for `count`.
+
+        Returns:
+            At least what was delivered.
+        """
+        counted = self.count(model, is_whole=False)
+        if "none" in (reported.source, counted.source):
+            return counted if reported.source == "none" else reported
+        written = max(reported.output_tokens, counted.output_tokens)
+        return replace(reported, output_tokens=written, source="partial")
 
     def _text(self) -> str:
         return "".join(

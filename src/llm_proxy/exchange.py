@@ -242,9 +242,7 @@ class Exchange:
         Args:
             target: Whose it was until then.
         """
-        usage = self.usage
-        if usage.source == "none":
-            usage = self._delivery.count(target.model, is_whole=False)
+        usage = self._delivery.fill(self.usage, target.model)
         self._halves.append((target, usage))
         self.usage, self._delivery = Usage(), Delivery(self._demand)
 
@@ -280,7 +278,7 @@ class Exchange:
             seconds=outcome.seconds,
             usage=self.usage,
         )
-        if self.is_booked or self._held is not None:
+        if self.is_booked or self._held is not None or call.cache:
             self._booked = exchanges.accounts.book(outcome)
         if self._held is not None:
             self._held.settle(self._booked)
@@ -290,5 +288,10 @@ class Exchange:
         """Count what has been used, if the upstream does not say it."""
         has_begun = self._first_text is not None
         is_unheard = isinstance(error, APIError) and not has_begun
-        if self.usage.source == "none" and self._call.trace.attempts and not is_unheard:
-            self.usage = self._delivery.count(self.target.model, is_whole=error is None)
+        if is_unheard or not self._call.trace.attempts:
+            return
+        model = self.target.model
+        if error is not None and self.finish_reason is None:
+            self.usage = self._delivery.fill(self.usage, model)
+        elif self.usage.source == "none":
+            self.usage = self._delivery.count(model, is_whole=error is None)

@@ -20,8 +20,6 @@ def test_another_question_has_other_words(one, other):
     "text",
     [
         "",
-        "Thanks!",
-        "please",
         "Fix this:\nreturn 1",
         "What is\ta tab?",
         "What is a NUL\0?",
@@ -41,25 +39,36 @@ def test_the_longest_prose_is_compared():
     assert wording("x" * MAX_BYTES) == "x" * MAX_BYTES
 
 
-@given(text=st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1))
-def test_one_word_is_compared_down_to_its_case(text):
-    # What may differ around it has blanks, or ends it.
-    core = f"Xenon {text}x"
+ANY = st.characters(categories=["L", "N", "P", "S"])
 
-    assert wording(core) in (core, None)
+
+@given(text=st.text(ANY, max_size=10))
+def test_what_is_asked_for_is_compared_as_it_is(text):
+    assert wording(f"Xenon {text}x") == f"Xenon {text}x"
+
+
+FRAME = (
+    "please hello, Hello can could you me I what What's is are the some a good do how "
+    "to tell give explain would like know why ? ."
+)
+CONTENT = ("zebra", "not", "7", "Rome", "of", "before")
 
 
 @given(
-    words=st.lists(
-        st.sampled_from(
-            "please what is are the do how tell me can you I hello, ? . thanks".split()
-        )
-    )
+    words=st.lists(st.sampled_from([*FRAME.split(" "), *CONTENT]), max_size=12),
+    end=st.sampled_from(["", "?", "."]),
 )
-def test_what_is_left_of_any_words_stood_there(words):
-    rest = wording(" ".join(words))
+def test_what_is_asked_for_stays_in_its_order(words, end):
+    rest = wording(" ".join(words) + end) or ""
+    left = [word.rstrip("?.") for word in rest.split()]
 
-    left = (rest or "").lower().replace("tell me", "").replace("how to", "").split()
-    assert set(left) <= set(" ".join(words).lower().replace(",", " ").split()) | {
-        word.rstrip(",") for word in words
-    } | set(" ".join(words).lower().split())
+    assert [word for word in left if word in CONTENT] == [
+        word for word in words if word in CONTENT
+    ]
+
+
+@pytest.mark.parametrize("word", ["is ", "what is ", "hello, ", "can you ", "a.", "é"])
+def test_odd_texts_are_read_at_once(word):
+    # Many steps for each would run into the time-out of the tests.
+    for _ in range(1000):
+        wording(f"what {word * 200}"[:MAX_BYTES])

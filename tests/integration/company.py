@@ -219,6 +219,7 @@ class Company:
         upstream: Whom all of them ask.
         services: The processes.
         spool: Where rows wait for the database.
+        redis_url: Their part of Redis; empty if they have none.
     """
 
     def __init__(
@@ -236,6 +237,7 @@ class Company:
         config = folder / "company.yaml"
         config.write_text(CONFIG.format(url=self.upstream.url))
         self.spool = folder / "spool"
+        self.redis_url = variables.get("REDIS_URL", "")
         self._variables = {
             "ENVIRONMENT": "testing",
             "API_TOKEN": TOKEN,

@@ -24,6 +24,8 @@ def found(
 
     One process is content with a file; several have Postgres and Redis.
     """
+    # Redis has sixteen databases.
+    numbers = iter(range(16))
     with ExitStack() as stack:
 
         def start(*arguments: str, **variables: str) -> Child:
@@ -38,7 +40,8 @@ def found(
                 name = f"company_{uuid.uuid4().hex}"
                 asyncio.run(run_alone(postgres.url, f"CREATE DATABASE {name}"))
                 url = postgres.url.replace("/postgres?", f"/{name}?")
-                place = {"DATABASE_URL": url, "REDIS_URL": redis_server.url}
+                redis_url = f"{redis_server.url}/{next(numbers)}"
+                place = {"DATABASE_URL": url, "REDIS_URL": redis_url}
             return Company(start, folder, processes, **place | variables)
 
         yield found

@@ -21,6 +21,37 @@ _READ = re.compile(rb'"(?:prompt|input)_tokens":\s*(\d+)')
 _WRITTEN = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
 
 
+class Line:
+    """What one call adds to the lines of its model."""
+
+    def __init__(self, lines: Counter[str]) -> None:
+        self._lines = lines
+        self._told = bytearray()
+        self._is_open = True
+        lines["requests"] += 1
+        lines["open"] += 1
+        lines["most_open"] = max(lines["most_open"], lines["open"])
+
+    def tell(self, message: Message) -> None:
+        """Note what is about to be sent."""
+        self._told += message.get("body", b"")
+        if not message.get("more_body", True):
+            # Whoever has the last of it may ask again before this call has returned.
+            self.close()
+
+    def close(self) -> None:
+        """Add it up, once."""
+        if self._is_open:
+            self._is_open = False
+            self._lines["open"] -= 1
+            self._lines["input_tokens"] += _largest(_READ, self._told)
+            self._lines["output_tokens"] += _largest(_WRITTEN, self._told)
+
+
+def _largest(count: re.Pattern[bytes], told: bytearray) -> int:
+    return max(map(int, count.findall(told)), default=0)
+
+
 class Meter:
     """Notes what goes through an application."""
 
@@ -33,26 +64,20 @@ class Meter:
             await JSONResponse(self._bill)(scope, receive, send)
             return
         body = await _read(receive)
-        lines = self._bill[json.loads(body)["model"]]
-        told = bytearray()
         unread = [{"type": "http.request", "body": body, "more_body": False}]
+        line = Line(self._bill[json.loads(body)["model"]])
 
         async def reading() -> Message:
             return unread.pop() if unread else await receive()
 
         async def writing(message: Message) -> None:
-            told.extend(message.get("body", b""))
+            line.tell(message)
             await send(message)
 
-        lines["requests"] += 1
-        lines["open"] += 1
-        lines["most_open"] = max(lines["most_open"], lines["open"])
         try:
             await self._app(scope, reading, writing)
         finally:
-            lines["open"] -= 1
-            lines["input_tokens"] += max(map(int, _READ.findall(told)), default=0)
-            lines["output_tokens"] += max(map(int, _WRITTEN.findall(told)), default=0)
+            line.close()
 
 
 async def _read(receive: Receive) -> bytes:

@@ -52,7 +52,8 @@ def new_call(
     check_model(principal, model, route)
     route = wished_route(request, principal, route, fields)
     state = request.scope["state"]
-    trace = Trace(state["request_id"], principal.name, model)
+    # Who names none has asked for the operator's.
+    trace = Trace(state["request_id"], principal.name, model or route.names[0])
     trace.note = route.reason
     state["trace"] = trace
     traces: Traces = request.app.state.traces

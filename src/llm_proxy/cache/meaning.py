@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
@@ -19,10 +19,21 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 _log = get_logger(__name__)
-# Vectors that are remembered: 6 MB.
-_MOST_VECTORS = 4096
 # Who came behind more would not be served in time.
 _MOST_WAITING = 8
+
+
+@dataclass(slots=True)
+class Prose:
+    """A text whose meaning can be compared.
+
+    Attributes:
+        text: The text.
+        vector: What it means; None until it is compared for the first time.
+    """
+
+    text: str
+    vector: Vector | None = None
 
 
 class Meaning:
@@ -30,20 +41,23 @@ class Meaning:
 
     Args:
         embed: Turns a text into a vector of length 1, and lets the loop go on.
-        seconds: How long a comparison may take; what is done later is remembered.
+        seconds: How long a comparison may take. Whatever vector is found later saves
+            time the next time.
     """
 
     def __init__(self, embed: Callable[[str], Vector], *, seconds: float = 0.1) -> None:
-        self._embed = lru_cache(_MOST_VECTORS)(embed)
+        self._embed = embed
         self._seconds = seconds
         self._thread = ThreadPoolExecutor(1, "meaning")
         self._waiting = 0
 
-    async def compare(self, text: str, others: Sequence[str]) -> list[float] | None:
+    async def compare(
+        self, prose: Prose, others: Sequence[Prose]
+    ) -> list[float] | None:
         """Say how alike a text is to some others.
 
         Args:
-            text: The text.
+            prose: The text.
             others: The others.
 
         Returns:
@@ -54,14 +68,19 @@ class Meaning:
             return None
         self._waiting += 1
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._thread, self._cosines, text, others)
+        work = loop.run_in_executor(self._thread, self._cosines, prose, others)
         work.add_done_callback(self._end)
         await asyncio.wait((work,), timeout=self._seconds)
         return work.result() if work.done() and not work.exception() else None
 
-    def _cosines(self, text: str, others: Sequence[str]) -> list[float]:
-        vector = self._embed(text)
-        return [float(self._embed(other) @ vector) for other in others]
+    def _cosines(self, prose: Prose, others: Sequence[Prose]) -> list[float]:
+        vector = self._vector(prose)
+        return [float(self._vector(other) @ vector) for other in others]
+
+    def _vector(self, prose: Prose) -> Vector:
+        if prose.vector is None:
+            prose.vector = self._embed(prose.text)
+        return prose.vector
 
     def _end(self, work: asyncio.Future[list[float]]) -> None:
         self._waiting -= 1

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from cachebox import LRUCache
 
 from llm_proxy.cache.key import cache_key
+from llm_proxy.cache.meaning import Meaning, Prose
 from llm_proxy.cache.wording import wording
 from llm_proxy.types import ChatRequest, Text
 
 if TYPE_CHECKING:
-    from llm_proxy.cache.meaning import Meaning
     from llm_proxy.cache.question import Question
 
-# Groups of all tenants, and questions in each: 7 MB of text at the most.
-_MOST_GROUPS = 4096
+# Groups of all tenants, and questions in each: 20 MB at the most, with their vectors.
+_MOST_GROUPS = 2048
 _MOST_ALIKE = 4
 _SYSTEM = ("system", "developer")
 
@@ -38,7 +38,7 @@ class SemanticIndex:
     def __init__(self, meaning: Meaning, threshold: float) -> None:
         self._meaning = meaning
         self._threshold = threshold
-        self._groups: LRUCache[_Group, dict[str, str]] = LRUCache(_MOST_GROUPS)
+        self._groups: LRUCache[_Group, dict[str, Prose]] = LRUCache(_MOST_GROUPS)
 
     def place(
         self, tenant: str, question: Question, policy_version: str
@@ -54,45 +54,48 @@ class SemanticIndex:
             Its place; None for a question that is only answered as it is.
         """
         asked = question.asked
-        text = _prose(asked) if isinstance(asked, ChatRequest) else None
-        words = None if text is None else wording(text)
-        if not isinstance(asked, ChatRequest) or text is None or words is None:
+        if not isinstance(asked, ChatRequest):
+            return None
+        text = _only_text(asked)
+        words = wording(text)
+        if words is None:
             return None
         # All but the prose is compared as in the key of an answer.
         framed = asked.with_texts((*asked.texts[:-1], words))
         alike = cache_key(tenant, replace(question, asked=framed), policy_version)
-        return Place(self, (tenant, alike), text)
+        return Place(self, (tenant, alike), Prose(text))
 
-    async def nearest(self, group: _Group, text: str) -> str | None:
+    async def nearest(self, group: _Group, prose: Prose) -> str | None:
         """Find the question that is most alike.
 
         Args:
             group: Where to look.
-            text: What is asked.
+            prose: What is asked.
 
         Returns:
             The key of its answer; None if none is alike, or that takes too long.
         """
-        known = dict(self._groups.get(group) or {})
+        known = dict(self._known(group))
         if not known:
             return None
-        cosines = await self._meaning.compare(text, list(known.values()))
-        alike = zip(cosines or (), known, strict=False)
-        cosine, key = max(alike, default=(0.0, None))
+        cosines = await self._meaning.compare(prose, tuple(known.values()))
+        if cosines is None:
+            return None
+        cosine, key = max(zip(cosines, known, strict=True))
         return key if cosine >= self._threshold else None
 
-    def add(self, group: _Group, key: str, text: str) -> None:
+    def add(self, group: _Group, key: str, prose: Prose) -> None:
         """Remember a question.
 
         Args:
             group: Where it belongs.
             key: The key of its answer, which is kept.
-            text: What was asked.
+            prose: What was asked.
         """
-        known = self._groups.get(group) or {}
+        known = self._known(group)
         if key not in known and len(known) >= _MOST_ALIKE:
             del known[next(iter(known))]
-        self._groups.insert(group, known | {key: text})
+        self._groups.insert(group, known | {key: prose})
 
     def discard(self, group: _Group, key: str) -> None:
         """Forget a question.
@@ -101,8 +104,7 @@ class SemanticIndex:
             group: Where it was.
             key: The key of its answer.
         """
-        known = self._groups.get(group) or {}
-        known.pop(key, None)
+        self._known(group).pop(key, None)
 
     def purge(self, tenant: str | None) -> None:
         """Forget questions.
@@ -113,6 +115,10 @@ class SemanticIndex:
         for group in [each for each in self._groups if tenant in (None, each[0])]:
             self._groups.pop(group, None)
 
+    def _known(self, group: _Group) -> dict[str, Prose]:
+        known: dict[str, Prose] | None = self._groups.get(group)
+        return {} if known is None else known
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -121,12 +127,12 @@ class Place:
     Attributes:
         index: Knows them.
         group: Where they are.
-        text: What is asked.
+        prose: What is asked.
     """
 
     index: SemanticIndex
     group: _Group
-    text: str
+    prose: Prose
 
     async def nearest(self) -> str | None:
         """Find the question that is most alike.
@@ -134,7 +140,7 @@ class Place:
         Returns:
             As `SemanticIndex.nearest`.
         """
-        return await self.index.nearest(self.group, self.text)
+        return await self.index.nearest(self.group, self.prose)
 
     def add(self, key: str) -> None:
         """Remember the question.
@@ -142,7 +148,7 @@ class Place:
         Args:
             key: The key of its answer, which is kept.
         """
-        self.index.add(self.group, key, self.text)
+        self.index.add(self.group, key, self.prose)
 
     def discard(self, key: str) -> None:
         """Forget a question whose answer is gone.
@@ -153,12 +159,12 @@ class Place:
         self.index.discard(self.group, key)
 
 
-def _prose(asked: ChatRequest) -> str | None:
-    """What a user says who says one thing, after the system at the most."""
+def _only_text(asked: ChatRequest) -> str:
+    """What a user says who says one thing, after the system at the most; else empty."""
     turns = [each for each in asked.messages if each.role not in _SYSTEM]
     if len(turns) != 1 or turns[0].role != "user" or turns[0] is not asked.messages[-1]:
-        return None
+        return ""
     content = turns[0].content
     if len(content) != 1 or not isinstance(content[0], Text):
-        return None
+        return ""
     return content[0].text

@@ -2,8 +2,8 @@
 
 A model of meaning finds "before" and "after", "buy" and "sell", or "miles to
 kilometers" and the reverse as alike as one question in other words. So rules say first
-what may differ at all: how a question is opened, put and closed. Whatever is asked for
-is compared as it is. The rules know English; in other languages little may differ.
+what may differ at all: how a question is opened and put. Whatever is asked for is
+compared as it is. The rules know English; in other languages nothing may differ.
 """
 
 import re
@@ -18,37 +18,36 @@ _WISHES = (
     "describe|draft|explain|give|help|list|name|recommend|show|suggest|summari[sz]e"
     "|tell|write"
 )
+_FIRST = f"(?i:{_ASKS}|{_VERBS}|{_WISHES})"
 
 # Each is taken away or replaced once, in this order.
 _RULES = tuple(
     (re.compile(pattern, re.VERBOSE), replacement)
     for pattern, replacement in (
-        # "Hello, could you please tell me" before a question, or before a wish.
+        # "Hello, could you please tell me". Without "please", "can you write a will"
+        # may well be a question, and without anything to do, "please" be what it is
+        # about.
         (
             rf"""
-            \A \ * (?i:
+            \A (?i:
                 (?:hi|hello|hey) (?:\ there)? [,.!]? \ +
             |   please ,? \ +
-            |   (?:can|could|will|would) \ you \ + (?:please\ +)? (?=(?:{_WISHES})\b)
+            |   (?:can|could|will|would)\ you\ please\ + (?= (?:{_WISHES}) \b )
+            |   (?:can|could|will|would)\ you\ +
+                (?= (?: describe|explain|suggest|summari[sz]e
+                    |   (?:give|help|show|tell)\ me ) \b )
             |   (?: tell\ me | (?:explain|describe) (?:\ to\ me)?
                 |   i (?:\ would|'d) \ like\ to\ know | i\ (?:want|need)\ to\ know
-                ) ,? \ + (?=(?:{_ASKS})\b)
-            )++
+                ) ,? \ + (?= (?:{_ASKS}) \b )
+            )++ (?= {_FIRST} \b )
             """,
             "",
         ),
-        (
-            r"""
-            (?: [ ,.!]
-            |   (?i: \b (?: please | thanks (?:\ a\ lot)?
-                |   thank\ you (?:\ (?:so|very)\ much)? ) \b ) (?= [ ,.!?]* \Z ) \??
-            )+ \Z
-            """,
-            "",
-        ),
-        # Elsewhere a question mark makes a question, and capitals a name.
-        (rf"\A ( (?i:{_ASKS}|{_VERBS}|{_WISHES}) \b .*? ) [ ?.!,]* \Z", r"\1"),
-        (rf"\A (?i:{_ASKS}|{_VERBS}|{_WISHES}) \b", lambda match: match[0].lower()),
+        # Elsewhere a question mark makes a question; after other marks it is one of
+        # several.
+        (rf"\A ( {_FIRST} \b .* \w ) [?.] \Z", r"\1"),
+        # Elsewhere capitals make a name.
+        (rf"\A {_FIRST} \b", lambda match: match[0].lower()),
         (rf"\A ({_ASKS}) ['\u2019]s \b", r"\1 is"),
         (r"\A how\ (?: (?:do|can|could)\ [Ii] | to ) \b", "how to"),
         # "tell me how it is done", "how is it done"; "how vaccines work".

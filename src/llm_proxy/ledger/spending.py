@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from llm_proxy.config import ALIAS_PROVIDER
 from llm_proxy.ledger.stored_text import storable
 
 if TYPE_CHECKING:
@@ -60,8 +61,11 @@ def _is_of(table: Table, subject: Subject) -> ColumnElement[bool]:
     column = table.c
     if subject.kind == "model":
         # Limits find models by their names in any case.
-        model = sa.func.lower(storable(subject.name, _MODEL_LENGTH))
-        asked = sa.func.lower(column.asked_model) == model
+        names = subject.name, f"{ALIAS_PROVIDER}/{subject.name}"
+        model, *_ = known = [
+            sa.func.lower(storable(name, _MODEL_LENGTH)) for name in names
+        ]
+        asked = sa.func.lower(column.asked_model).in_(known)
         if "provider" not in column:
             return asked
         answered = sa.func.lower(column.provider + "/" + column.model) == model

@@ -3,10 +3,10 @@
 from llm_proxy.routing.affinity import session_of
 from llm_proxy.routing.backoff import Backoff
 from llm_proxy.routing.budget import RetryBudget
-from llm_proxy.routing.catalog import Catalog, CatalogEntry
+from llm_proxy.routing.catalog import Catalog
 from llm_proxy.routing.condition import Condition
 from llm_proxy.routing.health import Health
-from llm_proxy.routing.listing import ListedModel
+from llm_proxy.routing.listing import CatalogEntry, ListedModel
 from llm_proxy.routing.plan import Plan
 from llm_proxy.routing.policy import Policy
 from llm_proxy.routing.reply import OpenStream, Reply, Source

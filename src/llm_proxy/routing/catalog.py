@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 
 from llm_proxy.config import ALIAS_PROVIDER, DEFAULT_PATH, ProxyConfig
@@ -17,6 +17,7 @@ from llm_proxy.providers import ProviderFactory
 from llm_proxy.providers.vendors import find_vendor
 from llm_proxy.routing.aliases import Aliases, Patience, Text
 from llm_proxy.routing.listing import (
+    CatalogEntry,
     ListedModel,
     describe,
     list_models,
@@ -27,28 +28,6 @@ from llm_proxy.settings import ConfigurationError, Settings
 from llm_proxy.types import Timeouts
 
 _MAX_SHOWN = 100
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogEntry:
-    """A model that callers may ask for.
-
-    Attributes:
-        provider: What to say as ``provider``.
-        model: What to say as ``model``.
-        default: Whether `/webhook` uses it.
-    """
-
-    provider: str
-    model: str
-    default: bool
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What it is called, as in `Route`."""
-        full_name = f"{self.provider}/{self.model}"
-        is_alias = self.provider == ALIAS_PROVIDER
-        return (self.model, full_name) if is_alias else (full_name,)
 
 
 class Catalog:

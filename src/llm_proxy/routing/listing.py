@@ -10,6 +10,28 @@ from llm_proxy.routing.route import Target
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A model that callers may ask for.
+
+    Attributes:
+        provider: What to say as ``provider``.
+        model: What to say as ``model``.
+        default: Whether `/webhook` uses it.
+    """
+
+    provider: str
+    model: str
+    default: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called, as in `Route`."""
+        full_name = f"{self.provider}/{self.model}"
+        is_alias = self.provider == ALIAS_PROVIDER
+        return (self.model, full_name) if is_alias else (full_name,)
+
+
+@dataclass(frozen=True, slots=True)
 class ListedModel:
     """A model as the lists of models show it.
 
