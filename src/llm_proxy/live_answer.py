@@ -49,6 +49,7 @@ class LiveAnswer(Generic[F]):
         self._attempt = shown.source.attempt
         self._rest = shown.rest
         self._recording = recording
+        self._pulled: asyncio.Future[Sequence[F]] | None = None
         left = max(0.0, seconds - exchange.seconds)
         self.deadline = asyncio.get_running_loop().time() + left
 
@@ -73,7 +74,7 @@ class LiveAnswer(Generic[F]):
             batch = self.first
         else:
             try:
-                batch = await anext(self._rest)
+                batch = await self._pull()
             except StopAsyncIteration:
                 self._settle(None, None)
                 await self.exchange.durable()
@@ -91,6 +92,15 @@ class LiveAnswer(Generic[F]):
         self.exchange.note(batch)
         if self._recording is not None:
             self._recording.add(batch)
+        return batch
+
+    async def _pull(self) -> Sequence[F]:
+        if self.exchange.lingering is None:
+            return await anext(self._rest)
+        # Whoever hangs up must not end what is to be read on.
+        self._pulled = asyncio.ensure_future(anext(self._rest))
+        batch = await asyncio.shield(self._pulled)
+        self._pulled = None
         return batch
 
     async def _last(self) -> list[F]:
@@ -116,6 +126,9 @@ class LiveAnswer(Generic[F]):
         if error is None and (lingering := self.exchange.lingering) is not None:
             lingering.start(self._read_on())
             return
+        if self._pulled is not None:
+            self._pulled.cancel()
+            await asyncio.wait([self._pulled])
         await self._rest.aclose()
         # Who is stopped for our or the caller's reasons has not failed.
         stopped = asyncio.CancelledError()
@@ -129,6 +142,8 @@ class LiveAnswer(Generic[F]):
             if not self._has_begun:
                 self.exchange.note(self.first)
             async with asyncio.timeout_at(self.deadline):
+                if self._pulled is not None:
+                    self.exchange.note(await self._pulled)
                 while True:
                     self.exchange.note(await anext(self._rest))
         except StopAsyncIteration:

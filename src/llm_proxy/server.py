@@ -214,7 +214,11 @@ def serve(app: ASGIApp, config: ServerConfig) -> None:
     _keep_the_heap_small()
     _raise_file_limit(config.limits.max_connections)
     _check_port(config)
-    _Server(server, config).run()
+    try:
+        _Server(server, config).run()
+    except SystemExit:
+        if refusals.error is None:
+            raise
     if refusals.error is not None:
         raise refusals.error
 

@@ -127,8 +127,8 @@ def _quieten_libraries() -> None:
         logger.handlers.clear()
         # Where nobody listens uvicorn skips its access lines; the edge writes ours.
         logger.propagate = name != "uvicorn.access"
-    for name in ("httpx", "httpcore"):
-        # Their INFO lines hold upstream URLs.
+    for name in ("alembic", "httpx", "httpcore"):
+        # Their INFO lines say nothing to operators, or hold upstream URLs.
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

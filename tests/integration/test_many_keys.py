@@ -1,0 +1,6 @@
+"""Keys among very many others."""
+
+import asyncio
+import os
+
+import asyncpg
