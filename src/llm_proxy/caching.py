@@ -62,12 +62,12 @@ class Caching:
             # The guardrails have looked at the latest turn alone, and not for this.
             has_pii = any(redact(text).kinds for text in asked_texts(fields))
             question = Question(
-                surface, call.feature, fields, targets, stream, asked.headers, has_pii
+                surface, call.part, fields, targets, stream, asked.headers, has_pii
             )
         else:
             has_pii = bool(verdict.pii)
             question = Question(
-                surface, call.feature, asked, targets, stream, has_pii=has_pii
+                surface, call.part, asked, targets, stream, has_pii=has_pii
             )
         seconds = call.route.deadline_seconds
         tenant = call.principal.name

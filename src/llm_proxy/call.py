@@ -14,12 +14,14 @@ class Call:
 
     Attributes:
         principal: Who asks.
-        feature: Which part of the product is used, for logs and bills.
+        feature: What the call is for, by its caller's word or else as `part`; for logs
+            and bills.
         route: Which deployments may answer.
         trace: Takes down who was asked.
         project: What the call is for; empty for what the service is for.
         user_id: Whom the caller asks for, by the caller's own word.
         surface: The surface that it came through; None if that is nobody's business.
+        part: Which part of the product is used; finer than the surface.
         cache_control: What the caller says about caches.
         cache: What the cache had to do with it; empty where nothing is cached.
     """
@@ -31,5 +33,6 @@ class Call:
     project: str = ""
     user_id: str = ""
     surface: SurfaceName | None = None
+    part: str = ""
     cache_control: CacheControl = ANYTHING
     cache: CacheUse = ""

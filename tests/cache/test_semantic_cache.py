@@ -214,6 +214,13 @@ async def test_only_one_text_is_compared_by_its_meaning(ask):
     assert await service.result(ask(OTHER)) != "semantic"
 
 
+async def test_what_the_system_says_last_must_be_the_same():
+    service = Service()
+    for rules in ("Be brief.", "Be rude."):
+        messages = (said("user", ONE), said("system", rules))
+        assert await service.result(question(asked=ChatRequest(messages))) == "miss"
+
+
 async def test_programs_on_v1_get_answers_to_the_same_question_alone():
     policy = Policy("all", surfaces=frozenset(("openai",)))
     index = SemanticIndex(Meaning(alike, seconds=30.0), 0.95)
@@ -279,13 +286,33 @@ async def test_a_purge_forgets_what_was_asked(purged, results):
     assert [await service.result(OTHER, each) for each in ("anna", "bert")] == results
 
 
+async def test_a_purge_leaves_nothing_to_compare_with():
+    texts = []
+
+    def recorded(text: str) -> np.ndarray:
+        texts.append(text)
+        return alike(text)
+
+    service = Service(recorded)
+    for tenant in ("anna", "bert"):
+        await service.ask(ONE, tenant)
+    await service.cache.purge("anna")
+    await service.ask(OTHER, "anna")
+    assert texts == []
+    await service.ask(OTHER, "bert")
+
+    assert texts == [OTHER, ONE]
+
+
 async def test_an_answer_that_another_process_has_forgotten_is_not_given(store):
-    service = Service(store=store)
+    third = "How could I reset my password?"
+    vectors = {ONE: [1.0, 0.0], OTHER: [0.96, 0.28], third: [1.0, 0.0]}
+    service = Service(lambda text: np.array(vectors[text]), store)
     await service.ask(ONE)
     await store.purge("anna")
 
     assert await service.result(OTHER) == "miss"
-    assert await service.result(ONE) == "semantic"
+    assert await service.result(third) == "semantic"
 
 
 async def test_those_who_ask_at_the_same_time_are_told_how_it_was_found():
@@ -352,6 +379,14 @@ async def test_who_comes_behind_many_does_not_wait(gate):
 
     # Two texts of each that was let in.
     assert await model.has_read(16)
+
+
+async def test_who_comes_after_many_is_served():
+    service = Service()
+    for number in range(20):
+        await service.ask(ONE, str(number))
+
+        assert await service.result(OTHER, str(number)) == "semantic"
 
 
 async def test_a_model_that_fails_costs_a_miss():

@@ -67,6 +67,7 @@ def new_call(
         principal.project or _told(headers, b"x-llm-proxy-project"),
         _told(headers, b"x-llm-proxy-user-id") or _user_of(fields),
         surface=request.scope["route"].access.surface,
+        part=feature,
         cache_control=_cache_control(headers),
     )
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from llm_proxy.errors import InvalidInputError
 
@@ -21,7 +21,7 @@ class Lead(Generic[T]):
         leave: Makes whoever comes next ask anew.
     """
 
-    def __init__(self, queue: "deque[_Turn[T]]", leave: Callable[[], object]) -> None:
+    def __init__(self, queue: "deque[_Turn]", leave: Callable[[], object]) -> None:
         self._queue = queue
         self._leave = leave
         self._has_landed = False
@@ -62,14 +62,15 @@ class Lead(Generic[T]):
         return is_first
 
 
-_Turn = asyncio.Future[T | Lead[T] | InvalidInputError]
+# Its result is an answer, a `Lead`, or an `InvalidInputError`.
+_Turn = asyncio.Future[Any]
 
 
 class Flights(Generic[T]):
     """Lets one of those ask who ask the same, and the others wait."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, deque[_Turn[T]]] = {}
+        self._waiting: dict[str, deque[_Turn]] = {}
 
     async def join(self, key: str, seconds: float) -> T | Lead[T] | None:
         """Ask, or wait for somebody who asks already.
@@ -89,7 +90,7 @@ class Flights(Generic[T]):
         if queue is None:
             queue = self._waiting[key] = deque()
             return Lead(queue, partial(self._waiting.pop, key))
-        turn: _Turn[T] = asyncio.get_running_loop().create_future()
+        turn: _Turn = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
             async with asyncio.timeout(seconds):
@@ -111,7 +112,7 @@ class Flights(Generic[T]):
         return landed
 
 
-def _give(turn: _Turn[T], what: T | Lead[T] | InvalidInputError) -> bool:
+def _give(turn: _Turn, what: object) -> bool:
     """Wake one who waits, unless he has given up."""
     if turn.done():
         return False

@@ -1,6 +1,0 @@
-"""Keys among very many others."""
-
-import asyncio
-import os
-
-import asyncpg
