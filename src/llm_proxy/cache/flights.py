@@ -106,7 +106,7 @@ class Flights(Generic[T]):
         finally:
             with suppress(ValueError):
                 queue.remove(turn)
-        landed = turn.result()
+        landed: T | Lead[T] | InvalidInputError = turn.result()
         if isinstance(landed, InvalidInputError):
             raise landed
         return landed
