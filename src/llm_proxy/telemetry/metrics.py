@@ -111,7 +111,7 @@ class Metrics:
         )
         self._cached = Counter(
             "llm_cache_requests_total",
-            "Calls that the cache was asked about: hit, miss, bypass, flight.",
+            "Calls that the cache was asked about: hit, semantic, miss, bypass, flight.",
             ("result",),
             registry=registry,
         )
