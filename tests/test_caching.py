@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
-from tests.live import ANTHROPIC, CHAT, OPENAI, PATHS, RESPONSES, live, until
+from tests.live import ANTHROPIC, CHAT, OPENAI, PATHS, RESPONSES, body_for, live, until
 
 pytestmark = pytest.mark.integration
 
@@ -205,11 +205,15 @@ class TestOneFlight:
     @pytest.mark.parametrize("path", [CHAT, OPENAI, ANTHROPIC])
     async def test_nor_is_anybody_left_with_half_a_stream(self, service, path):
         async with service() as it:
-            follower = None
-            body = it.hear(path, "slow", "one two three four five")
-            await it.hang_up(path, "slow", "one two three four five")
-            follower = await body
-            assert follower.is_whole
+            body = body_for(path, "slow", "one two three four five")
+            async with it.client.stream("POST", path, json=body) as leader:
+                await anext(leader.aiter_raw())
+                follower = asyncio.create_task(it.client.post(path, json=body))
+                await asyncio.sleep(0.05)
+            answer = await follower
+            assert (answer.status_code, answer.headers[USED]) == (200, "miss")
+            assert "five" in answer.text
+            assert len(it.received) == 2
 
     async def test_a_failure_is_everybodys_own(self, service):
         async with service() as it:

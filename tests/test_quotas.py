@@ -31,6 +31,7 @@ models:
 TEN = 0.00001
 LIMIT = 100_000
 BUDGET = Decimal("0.02")
+WAYS = [(path, stream) for path in PATHS for stream in (True, False)]
 
 
 @pytest.fixture
@@ -71,8 +72,7 @@ class TestRates:
             assert 50 <= int(answers[2].headers["retry-after"]) <= 60
             assert len(it.received) == 2
 
-    @pytest.mark.parametrize("path", PATHS)
-    @pytest.mark.parametrize("stream", [True, False])
+    @pytest.mark.parametrize(("path", "stream"), WAYS)
     async def test_tokens_run_out(self, service, path, stream):
         async with (
             service() as it,
@@ -176,6 +176,26 @@ class TestBudgets:
             [line] = logs("budget_warning")
             assert (line["level"], line["period"]) == ("warn", "total")
 
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"max_completion_tokens": 1, "max_tokens": 10},
+            {"max_completion_tokens": 10, "max_tokens": 1},
+            {"max_tokens": 0},
+            {"max_tokens": None},
+            {"max_tokens": 5, "n": 2},
+        ],
+        ids=str,
+    )
+    async def test_what_is_set_aside_is_the_most_that_is_asked(self, service, fields):
+        async with (
+            service(reserved_output_tokens=10) as it,
+            it.with_key(allowance={"budgets": {"total": 0.9 * TEN}}) as caller,
+        ):
+            answer = await caller.ask(OPENAI, "ten", **fields)
+            assert answer.status_code == 402
+            assert it.received == []
+
     async def test_many_at_once_never_spend_more(self, service):
         async with (
             service() as it,
@@ -195,6 +215,15 @@ class TestBudgets:
         async with service() as it:
             it.client.headers.update(headers)
             assert [(await ask(it)).status_code for _ in range(2)] == [200, 402]
+
+    async def test_that_of_a_model_does_so_by_all_its_names(self, service):
+        more = "limits: {models: {ten: {budgets: {total: 0.00003}}}}\n"
+        async with service(more) as it:
+            for name in ("llm-proxy/ten", "ten"):
+                assert (await ask(it, OPENAI, name)).status_code == 200
+        async with service(more) as it:
+            statuses = [(await ask(it, OPENAI, "ten")).status_code for _ in range(2)]
+            assert statuses == [200, 402]
 
     async def test_what_nobody_can_price_costs_nothing(self, service):
         async with (
@@ -247,33 +276,32 @@ class TestEveryExit:
         assert left(probe, "tokens") == LIMIT - tokens - self.whole
         await until(lambda: caller.rows("id", "reservations") == [])
 
-    @pytest.mark.parametrize("path", PATHS)
-    @pytest.mark.parametrize("stream", [True, False])
     @pytest.mark.parametrize(
         ("model", "rows"),
         [("faulty", 1), ("refusing", 1), ("cut", 1), ("away", 0), ("none", 0)],
     )
-    async def test_failures(self, keyed, path, stream, model, rows):
-        await ask(keyed, path, model=model, stream=stream)
-        await self.check(keyed, rows)
+    async def test_failures(self, keyed, model, rows):
+        for path, stream in WAYS:
+            answer = await ask(keyed, path, model=model, stream=stream)
+            assert answer.status_code not in (402, 429)
+        await self.check(keyed, rows * len(WAYS))
 
     @pytest.mark.parametrize("path", PATHS)
     async def test_hang_ups_in_the_middle(self, keyed, path):
         await keyed.hang_up(path, "many")
         await self.check(keyed, 1)
 
-    @pytest.mark.parametrize("path", PATHS)
-    @pytest.mark.parametrize("stream", [True, False])
+    @pytest.mark.parametrize(("path", "stream"), WAYS)
     async def test_hang_ups_before_the_first_word(self, keyed, path, stream):
         asking = asyncio.create_task(ask(keyed, path, model="mute", stream=stream))
         await until(lambda: len(keyed.received) == 2)
         asking.cancel()
         await self.check(keyed, 1)
 
-    @pytest.mark.parametrize("path", PATHS)
-    async def test_what_makes_no_sense(self, keyed, path):
-        answer = await ask(keyed, path, most="ten")
-        assert answer.status_code == 400
+    async def test_what_makes_no_sense(self, keyed):
+        for path in PATHS:
+            answer = await ask(keyed, path, most="ten")
+            assert answer.status_code == 400
         await self.check(keyed, len(keyed.received) - 1)
 
     async def test_the_callers_patience(self, keyed):
@@ -283,11 +311,10 @@ class TestEveryExit:
         await self.check(keyed, 1)
 
     async def test_whole_answers(self, keyed):
-        for path in PATHS:
-            for stream in (True, False):
-                answer = await ask(keyed, path, stream=stream)
-                assert answer.status_code == 200
-        await self.check(keyed, 8)
+        for path, stream in WAYS:
+            answer = await ask(keyed, path, stream=stream)
+            assert answer.status_code == 200
+        await self.check(keyed, len(WAYS))
 
 
 LIMITS = """

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from llm_proxy.settings import ConfigurationError, Settings, load_settings
 
@@ -215,6 +215,8 @@ def code_defaults():
             text = str(value).lower()
         elif isinstance(value, float):
             text = f"{value:g}"
+        elif isinstance(value, SecretStr):
+            text = value.get_secret_value()
         else:
             text = "none" if value in (None, "") else str(value)
         written[name.upper()] = text

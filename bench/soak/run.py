@@ -110,6 +110,7 @@ def _environment(port: int, upstream_port: int, folder: Path) -> dict[str, str]:
         "LOG_MAX_BYTES": "1000000000000",
         "RATE_LIMIT_ENABLED": "false",
         "AUTH_FAILURE_LIMIT": "1000000000",
+        "CACHE_POLICY": "off",
         "REQUEST_TIMEOUT": "5",
         "REQUEST_DEADLINE": "20",
         "RETRY_ATTEMPTS": "2",

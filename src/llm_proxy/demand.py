@@ -112,7 +112,8 @@ def demand_of_fields(fields: Mapping[str, Any]) -> Demand:
         Its demand.
     """
     given = (_count(fields.get(name)) for name in _OUTPUT_FIELDS)
-    output = next((tokens for tokens in given if tokens is not None), None)
+    # Which of several an upstream heeds is its own business.
+    output = max((tokens for tokens in given if tokens), default=None)
     answers = max(1, _count(fields.get("n")) or 1, _count(fields.get("best_of")) or 1)
     return Demand(
         lambda: list(asked_texts(fields)),

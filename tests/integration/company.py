@@ -1,4 +1,4 @@
-"""A company: some processes over one database and one Redis, their upstream, and keys."""
+"""A company: processes over one database and one Redis, their upstream, and callers."""
 
 import asyncio
 import contextlib

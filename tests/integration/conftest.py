@@ -16,8 +16,8 @@ __all__ = ["postgres", "redis_server"]
 
 @pytest.fixture(scope="session")
 def found(
-    postgres: Postgres,  # noqa: F811
-    redis_server: RedisServer,  # noqa: F811
+    postgres: Postgres,
+    redis_server: RedisServer,
     tmp_path_factory,
 ) -> Iterator[Callable[..., Company]]:
     """Founds companies, each with an empty database; they end with the tests.
@@ -26,11 +26,14 @@ def found(
     """
     # Redis has sixteen databases.
     numbers = iter(range(16))
+    children: list[Child] = []
     with ExitStack() as stack:
 
         def start(*arguments: str, **variables: str) -> Child:
             log = tmp_path_factory.mktemp("child") / "log"
-            return stack.enter_context(Child(log, *arguments, **variables))
+            child = Child(log, *arguments, **variables)
+            children.append(stack.enter_context(child))
+            return child
 
         def found(processes: int, **variables: str) -> Company:
             folder = tmp_path_factory.mktemp("company")
@@ -45,6 +48,9 @@ def found(
             return Company(start, folder, processes, **place | variables)
 
         yield found
+        # They need not wait for each other.
+        for child in children:
+            child.process.terminate()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """The sandbox in a process of its own, with an invoice of what it has made.
 
-``GET /bill`` gives, by model, how many requests have come, how many at the same time, and
-what they were told about tokens, in whatever dialect. Nothing of it is the service's own
-arithmetic.
+``GET /bill`` gives, by model, how many requests have come, how many at the same time,
+and what they were told about tokens, in whatever dialect.
 """
 
 import json

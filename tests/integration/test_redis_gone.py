@@ -1,4 +1,4 @@
-"""Redis freezes or stops under load: answers stay quick, and no money is spent twice."""
+"""Redis freezes or stops under load: answers stay quick, no money is spent twice."""
 
 import asyncio
 
@@ -9,8 +9,8 @@ from tests.live import CHAT, PATHS
 pytestmark = pytest.mark.integration
 
 PROCESSES = range(4)
-# A call waits for Redis at most three times, for 200 ms each: to look into the cache, to
-# reserve, and to keep the answer. The rest is for slow machines.
+# A call waits for Redis at most three times, for 200 ms each: to look into the cache,
+# to reserve, and to keep the answer. The rest is for slow machines.
 MOST_SECONDS = 2.5
 
 

@@ -14,7 +14,9 @@ async def test_two_tenants_with_one_prompt_ask_the_upstream_twice(
     question = {"path": CHAT, "model": f"one/{model}", "prompt": "Hi", "stream": stream}
     keys = [await callers.key() for _ in range(2)]
 
-    told = [await callers.ask(key, at=at, **question) for key in keys for at in range(4)]
+    told = [
+        await callers.ask(key, at=at, **question) for key in keys for at in range(4)
+    ]
 
     caches = [each.headers["x-llm-proxy-cache"] for each in told]
     assert caches == ["miss", "hit", "hit", "hit"] * 2

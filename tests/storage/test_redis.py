@@ -170,6 +170,17 @@ async def test_loop_that_stands_still_is_no_trouble_of_redis(redis_url, connect)
     assert await asyncio.gather(*calls) == [b"mine"] * 5
 
 
+async def test_loop_with_much_to_do_is_no_trouble_of_redis(redis_url, connect):
+    redis = connect(redis_url, timeout_seconds=0.2)
+    calls = [asyncio.create_task(redis.execute("ECHO", "mine")) for _ in range(100)]
+
+    while not all(call.done() for call in calls):
+        time.sleep(0.02)  # noqa: ASYNC251 - that is the fault
+        await asyncio.sleep(0)
+
+    assert await asyncio.gather(*calls) == [b"mine"] * 100
+
+
 async def test_late_answer_is_nobodys(redis_url, connect):
     redis = connect(redis_url, timeout_seconds=0.3)
 

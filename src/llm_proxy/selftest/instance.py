@@ -53,6 +53,8 @@ class Instance:
         self.is_own = is_own
         self._client = httpx.AsyncClient(
             base_url=self.url,
+            # The same is asked again and again, and each time for an upstream's answer.
+            headers={"cache-control": "no-cache"},
             trust_env=False,
             timeout=None,  # noqa: S113 - every call has a bound of its own
             limits=httpx.Limits(max_connections=_CONNECTIONS),

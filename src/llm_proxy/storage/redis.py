@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # More would not be faster, and a burst would spend its time on opening them.
 _MAX_CONNECTIONS = 10
+# A call in a burst needs as many turns of the loop as others stand before it.
+_PARTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +139,24 @@ class Redis:
     async def _limit(self) -> AsyncGenerator[None]:
         """End what takes too long.
 
-        The second half of the time begins after the first, so that a loop which stands
-        still, as with an import, does not take Redis for silent.
+        The time is counted in small parts, each of which begins after the one before:
+        a loop that stands still, or has much else to do, must not take Redis for
+        silent.
         """
         loop = asyncio.get_running_loop()
-        half = self._timeout_seconds / 2
+        part, left = self._timeout_seconds / _PARTS, _PARTS
         limit = asyncio.timeout(None)
-        timer = loop.call_later(half, lambda: limit.reschedule(loop.time() + half))
+        timer: asyncio.TimerHandle
+
+        def count() -> None:
+            nonlocal left, timer
+            left -= 1
+            if left:
+                timer = loop.call_later(part, count)
+            else:
+                limit.reschedule(loop.time())
+
+        timer = loop.call_later(part, count)
         try:
             async with limit:
                 yield
