@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,13 +49,11 @@ class Told:
         status: Of the response; 0 if there was none, or it broke off.
         text: All that has come.
         headers: Of the response.
-        seconds: How long it took to the end.
     """
 
     status: int
     text: str
     headers: httpx2.Headers
-    seconds: float
 
     @property
     def is_answer(self) -> bool:
@@ -101,13 +98,11 @@ class Callers:
     async def ask(self, key: str, *, stream: bool = False, **asked: object) -> Told:
         """Asks one of the processes: the next one, or a certain one."""
         client, path, body = self._question(stream=stream, **asked)
-        began = time.monotonic()
         try:
             answer = await client.post(path, json=body, headers=_bearing(key))
         except httpx2.TransportError:
-            return Told(0, "", httpx2.Headers(), time.monotonic() - began)
-        seconds = time.monotonic() - began
-        return Told(answer.status_code, answer.text, answer.headers, seconds)
+            return Told(0, "", httpx2.Headers())
+        return Told(answer.status_code, answer.text, answer.headers)
 
     async def burst(self, calls: int, key: str, **asked: object) -> Counter[int]:
         """Asks many times at once, on all surfaces; counts the statuses."""

@@ -24,8 +24,8 @@ def found(
 
     One process is content with a file; several have Postgres and Redis.
     """
-    # Redis has sixteen databases.
-    numbers = iter(range(16))
+    # Redis has sixteen databases, of which tests may choose the first for themselves.
+    numbers = iter(range(1, 16))
     children: list[Child] = []
     with ExitStack() as stack:
 

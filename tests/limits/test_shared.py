@@ -386,6 +386,16 @@ async def test_processes_count_each_other(process, age):
     assert last.processes == 1
 
 
+async def test_processes_hear_of_new_ones_with_each_reservation(process):
+    first, second = process(), process()
+    for each in (first, second):
+        await each.open()
+
+    assert await is_granted(first, requests(1))
+
+    assert first.processes == 2
+
+
 async def test_renewal_that_comes_after_the_settlement_changes_nothing(
     counters, redis_url
 ):
