@@ -8,7 +8,11 @@ from llm_proxy.call import Call
 from llm_proxy.errors import (
     APIError,
     InvalidInputError,
+    LLMBadResponseError,
     LLMConnectionError,
+    LLMConnectionLostError,
+    LLMStreamBrokenError,
+    LLMTimeoutError,
     ProviderNotConfiguredError,
     StorageUnavailableError,
     UnsupportedModelError,
@@ -21,6 +25,16 @@ from llm_proxy.types import FinishReason, Usage
 _UNHEARD = frozenset(
     each.code
     for each in (LLMConnectionError, InvalidInputError, ProviderNotConfiguredError)
+)
+# After these nobody knows whether the upstream has worked for its money.
+_UNSURE = frozenset(
+    each.code
+    for each in (
+        LLMBadResponseError,
+        LLMConnectionLostError,
+        LLMStreamBrokenError,
+        LLMTimeoutError,
+    )
 )
 
 
@@ -194,8 +208,9 @@ class Accounts:
         self, outcome: Outcome, tried: Tried, usage: Usage, status: Status
     ) -> Cost:
         if usage.source == "none":
-            # Something was made, and nobody says how much.
-            return Cost(0, "none" if status == "failed" else "unknown")
+            # Something may have been made, and nobody says how much.
+            is_free = status == "failed" and tried.code not in _UNSURE
+            return Cost(0, "none" if is_free else "unknown")
         provider, model = tried.target
         return self._costs.of(
             provider, model, usage, usage.reported_cost, outcome.model

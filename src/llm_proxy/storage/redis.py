@@ -47,7 +47,8 @@ class Redis:
 
     Args:
         url: As in ``REDIS_URL``.
-        timeout_seconds: How long a call may take, with the wait for a connection.
+        timeout_seconds: How long a call may take, and as long again the wait for a
+            connection where more calls are made at once than there are connections.
 
     Raises:
         ConfigurationError: The address is not valid, or the driver is missing.
@@ -131,9 +132,15 @@ class Redis:
         """Give a connection for one call, with all the bounds on it."""
         if self._is_closed:
             raise unavailable("redis is closed")
-        with self._breaker.attempt(), reported():
-            async with self._limit(), self._places, self._lend() as connection:
-                yield connection
+        async with self._limit():
+            # Those who wait here are in each other's way, and Redis is not to blame.
+            await self._places.acquire()
+        try:
+            with self._breaker.attempt(), reported():
+                async with self._limit(), self._lend() as connection:
+                    yield connection
+        finally:
+            self._places.release()
 
     @asynccontextmanager
     async def _limit(self) -> AsyncGenerator[None]:
