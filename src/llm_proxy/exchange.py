@@ -179,7 +179,9 @@ class Exchange:
     def lingering(self) -> Lingering | None:
         """Who reads the answer on if its caller hangs up; None for nobody."""
         lingering = self._exchanges.lingering
-        wanted = not self._settled and lingering.wants(self.target.provider)
+        # One that somebody else would go on with may cost more than it tells.
+        can_be = not self._settled and self.route.stream_recovery == "off"
+        wanted = can_be and lingering.wants(self.target.provider)
         return lingering if wanted else None
 
     @property

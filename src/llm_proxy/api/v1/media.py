@@ -1,6 +1,7 @@
 """Images and audio, which pass through in whatever form they have."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from fastapi import Request, Response
 
@@ -8,6 +9,7 @@ from llm_proxy.api.admission import admit
 from llm_proxy.api.calls import new_call
 from llm_proxy.api.v1.forwarding import run_errand
 from llm_proxy.api.v1.payload import Payload, read_form_payload, read_json_payload
+from llm_proxy.demand import demand_of_fields
 from llm_proxy.providers import Errand
 from llm_proxy.routing import Catalog
 from llm_proxy.wire.openai_answer import observe_answer
@@ -76,4 +78,5 @@ async def _pass_on(
         reader=MediaEvents,
         raw=raw,
     )
-    return await run_errand(request, call, errand)
+    demand = replace(demand_of_fields(payload.fields), output_tokens=0)
+    return await run_errand(request, call, errand, demand)
