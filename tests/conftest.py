@@ -165,7 +165,8 @@ def settings(monkeypatch, tmp_path) -> Callable[..., Settings]:
     """Makes settings that owe nothing to the machine; one attempt, so that none waits.
 
     Nothing is booked and nothing is cached, so that every call reaches its upstream and
-    no test has to wait for a database; tests of that say so. The working directory is the test's own: an ``llm-proxy.yaml`` there is used.
+    no test has to wait for a database; tests of that say so. The working directory is
+    the test's own: an ``llm-proxy.yaml`` there is used.
     """
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)

@@ -111,7 +111,7 @@ class Metrics:
         )
         self._cached = Counter(
             "llm_cache_requests_total",
-            "Calls that the cache was asked about: hit, semantic, miss, bypass, flight.",
+            "What the cache said: hit, semantic, miss, bypass or flight.",
             ("result",),
             registry=registry,
         )
