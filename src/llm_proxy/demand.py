@@ -1,6 +1,7 @@
 """How much a call may use at most, found out only where somebody has to know."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +28,6 @@ _MEDIA_TYPES = frozenset(
         "input_image",
     )
 )
-_MOST_ANSWERS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Demand:
         output_tokens: The longest answer that is wanted; None leaves it to the model,
             and 0 is for what has no answer in tokens.
         answers: How many answers are wanted.
+        token_ids: Tokens that the caller has made of texts itself.
+        is_unseen: Whether the answer comes later, and past us.
         dialect: In which the answer's bytes are read by who has to count their tokens;
             empty for answers that are no bytes, and None for those without tokens.
     """
@@ -49,6 +51,8 @@ class Demand:
     output_tokens: int | None = None
     answers: int = 1
     dialect: str | None = None
+    token_ids: int = 0
+    is_unseen: bool = False
 
     async def input_tokens(self, model: str, counter: TokenCounter) -> int:
         """Count what the model has to read.
@@ -65,6 +69,7 @@ class Demand:
             counted = counter.count(texts, model)
         else:
             counted = await asyncio.to_thread(counter.count, texts, model)
+        counted += self.token_ids
         return counted + len(texts) * _TOKENS_OF_TEXT + self.media * _TOKENS_OF_MEDIA
 
 
@@ -111,22 +116,41 @@ def demand_of_fields(fields: Mapping[str, Any]) -> Demand:
     Returns:
         Its demand.
     """
-    given = (_count(fields.get(name)) for name in _OUTPUT_FIELDS)
+    given = (_number(fields.get(name)) for name in _OUTPUT_FIELDS)
     # Which of several an upstream heeds is its own business.
-    output = max((tokens for tokens in given if tokens), default=None)
-    answers = max(1, _count(fields.get("n")) or 1, _count(fields.get("best_of")) or 1)
+    output = max(given) or None
+    prompts = fields.get("prompt")
+    answers = max(1, _number(fields.get("n")), _number(fields.get("best_of")))
+    if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int):
+        answers *= len(prompts)
     return Demand(
         lambda: list(asked_texts(fields)),
         sum(1 for _ in _media(fields.get("messages", fields.get("input")))),
         output,
-        min(answers, _MOST_ANSWERS),
+        answers,
+        token_ids=_token_ids(prompts) + _token_ids(fields.get("input")),
+        is_unseen=fields.get("background") is True,
     )
 
 
-def _count(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    return None
+def _number(value: object) -> int:
+    """Read a bound as the most lenient upstream would; 0 is for none."""
+    try:
+        number = math.ceil(float(value)) if isinstance(value, str | float) else value
+    except (ValueError, OverflowError):
+        return 0
+    if isinstance(number, int) and not isinstance(number, bool):
+        return max(0, number)
+    return 0
+
+
+def _token_ids(value: object) -> int:
+    """Count tokens that stand for themselves, in one prompt or in many."""
+    if not isinstance(value, list) or not value:
+        return 0
+    if isinstance(value[0], int):
+        return len(value)
+    return sum(len(each) for each in value if isinstance(each, list))
 
 
 def _media(turns: object) -> Iterator[None]:

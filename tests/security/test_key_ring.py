@@ -121,7 +121,9 @@ class TestFinding:
         assert fickle.reads == before
 
     @pytest.mark.parametrize(
-        "text", ["", "sk-llmp-", new_secret()[:-1] + "!", "\ud800" * 57, "a" * 10**6]
+        "text",
+        ["", "sk-llmp-", new_secret()[:-1] + "!", "\ud800" * 57, "a" * 10**6],
+        ids=["empty", "prefix", "wrong end", "surrogates", "long"],
     )
     async def test_mistyped_secrets_ask_nobody(self, open_ring, fickle, text):
         ring = await open_ring(poll_seconds=60)

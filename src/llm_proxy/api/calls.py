@@ -158,7 +158,7 @@ def _with_fallbacks(route: Route, value: str, request: Request) -> Route:
         raise _wrong("x-llm-proxy-fallbacks", problem)
     catalog: Catalog = request.app.state.catalog
     principal: Principal = request.scope["state"]["caller"]
-    tiers = [*route.tiers]
+    tiers, asked = [*route.tiers], [*route.names]
     for name in names:
         try:
             fallback = catalog.resolve(name)
@@ -166,7 +166,9 @@ def _with_fallbacks(route: Route, value: str, request: Request) -> Route:
         except (UnknownModelError, ModelNotAllowedError) as error:
             raise _wrong("x-llm-proxy-fallbacks", error.message, type(error)) from None
         tiers += fallback.tiers
-    return replace(route, tiers=tuple(tiers))
+        # Whoever is asked in the end, the limits of all that were named count.
+        asked += (*fallback.names, str(fallback.first))
+    return replace(route, tiers=tuple(tiers), names=tuple(asked))
 
 
 def _with_recovery(route: Route, value: str, _: Request) -> Route:

@@ -7,6 +7,7 @@ from llm_proxy.accounting import Accounts
 from llm_proxy.api.admission import admit, admit_anyone
 from llm_proxy.api.response import json_response
 from llm_proxy.drain import Drain
+from llm_proxy.errors import ForbiddenError
 from llm_proxy.routing import Catalog
 from llm_proxy.settings import Settings
 from llm_proxy.telemetry import CONTENT_TYPE, Metrics
@@ -66,7 +67,10 @@ async def metrics(request: Request) -> Response:
     """Report metrics in Prometheus' text format; needs a token outside development."""
     settings: Settings = request.app.state.settings
     if settings.environment in HOSTED:
-        await admit(request, "api")
+        caller = await admit(request, "api")
+        if caller.organisation:
+            # They are those of all organisations.
+            raise ForbiddenError(details={"reason": "organisation"})
     else:
         admit_anyone(request, "api")
     measured: Metrics = request.app.state.metrics
