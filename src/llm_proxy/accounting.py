@@ -18,14 +18,19 @@ from llm_proxy.errors import (
     UnsupportedModelError,
 )
 from llm_proxy.ledger import Cost, Costs, Entry, Ledger, Status, entry_ids
+from llm_proxy.ledger.entry import CostSource
+from llm_proxy.pricing import Rates
 from llm_proxy.routing import Route, Target, Tried
 from llm_proxy.types import FinishReason, Usage
+from llm_proxy.types.money import dollars
 
 # Of these no upstream has heard: it was away, or nothing could be written for it.
 _UNHEARD = frozenset(
     each.code
     for each in (LLMConnectionError, InvalidInputError, ProviderNotConfiguredError)
 )
+# What no provider takes money for.
+_FREE = frozenset(("v1.count_tokens", "v1.moderations", "v1.stored_responses"))
 # After these nobody knows whether the upstream has worked for its money.
 _UNSURE = frozenset(
     each.code
@@ -71,13 +76,39 @@ class Booked:
 
     Attributes:
         tokens: Input and output together.
-        nanos: What it has cost, in billionths of a US dollar.
+        costs: What each attempt that has reached an upstream has cost; None if nobody
+            has worked it out.
         done: Done once that is durable; None if nothing has to be written.
     """
 
     tokens: int = 0
-    nanos: int = 0
+    costs: tuple[tuple[Target, Cost], ...] | None = None
     done: asyncio.Future[None] | None = None
+
+    @property
+    def nanos(self) -> int:
+        """What all of it has cost, as far as that is known.
+
+        In billionths of a US dollar.
+        """
+        return sum(cost.nanos for _, cost in self.costs or ())
+
+    @property
+    def cost_source(self) -> CostSource | None:
+        """Who knows that, as of the last attempt that had to be paid.
+
+        ``unknown`` as soon as the cost of one attempt is; None if nobody has asked.
+        """
+        if self.costs is None:
+            return None
+        paid = [cost.source for _, cost in self.costs if cost.source != "none"]
+        return "unknown" if "unknown" in paid else next(reversed(paid), "none")
+
+    @property
+    def dollars(self) -> str | None:
+        """The same in US dollars; None unless all of it is known."""
+        is_known = self.cost_source not in (None, "unknown")
+        return dollars(self.nanos) if is_known else None
 
 
 class Accounts:
@@ -140,6 +171,17 @@ class Accounts:
             raise UnsupportedModelError("The price of this model is not known")
         return priced
 
+    def price(self, target: Target) -> Rates | None:
+        """Say what a deployment costs, as it would be booked.
+
+        Args:
+            target: The deployment.
+
+        Returns:
+            The prices of a short prompt; None if nobody knows them.
+        """
+        return self._costs.price(*target)
+
     def book(self, outcome: Outcome) -> Booked:
         """Write down a call that is over, attempt by attempt.
 
@@ -155,18 +197,19 @@ class Accounts:
             (each for each in reversed(reached) if each.target == outcome.target), None
         )
         halves = list(outcome.halves)
-        tokens = nanos = 0
+        tokens = 0
+        costs = []
         done = None
         for number, tried in enumerate(reached, start=1):
             is_answer = tried is last
             usage = outcome.usage if is_answer else _half_of(tried, halves)
             entry = self._entry(outcome, number, tried, usage, is_answer=is_answer)
             tokens += usage.input_tokens + usage.output_tokens
-            nanos += entry.cost.nanos
+            costs.append((tried.target, entry.cost))
             if self._ledger is not None:
                 # Rows become durable in their order, so the last one stands for all.
                 done = self._ledger.add(entry)
-        return Booked(tokens, nanos, done)
+        return Booked(tokens, tuple(costs), done)
 
     def _entry(
         self,
@@ -209,7 +252,8 @@ class Accounts:
     ) -> Cost:
         if usage.source == "none":
             # Something may have been made, and nobody says how much.
-            is_free = status == "failed" and tried.code not in _UNSURE
+            has_failed = status == "failed" and tried.code not in _UNSURE
+            is_free = has_failed or outcome.call.part in _FREE
             return Cost(0, "none" if is_free else "unknown")
         provider, model = tried.target
         return self._costs.of(
@@ -226,7 +270,7 @@ def _status(outcome: Outcome, tried: Tried) -> Status:
         return "answered"
     if outcome.first_seconds is not None:
         return "broken" if isinstance(outcome.error, APIError) else "abandoned"
-    return _failure(tried, outcome.usage)
+    return _failure(tried, Usage())
 
 
 def _failure(tried: Tried, usage: Usage) -> Status:

@@ -17,6 +17,8 @@ from llm_proxy.wire import Passage, delivered_texts
 # Bytes or characters of an answer, and of what was asked, that are looked at; what is
 # longer is as dense. It takes some 15 ms to count them.
 _MOST_COUNTED = 262_144
+# Of an answer that comes later, and that the request does not bound.
+_UNSEEN_TOKENS = 4096
 
 
 F = TypeVar("F", bound="Facts")
@@ -77,17 +79,25 @@ class Delivery:
         Returns:
             Our own figures; of answers that have no tokens none.
         """
-        dialect = self._demand.dialect
-        if dialect is None:
+        demand = self._demand
+        if demand.dialect is None and is_whole:
             return Usage()
         # Counted here, since whoever settles a call cannot wait.
-        read = _count(self._demand.texts(), model)
+        read = _count(demand.texts(), model) + demand.token_ids
+        written = self._written(model, demand.dialect or "")
+        if demand.is_unseen:
+            # What comes later is paid by nobody else.
+            written = max(written, demand.output_tokens or _UNSEEN_TOKENS)
+            is_whole = False
+        if not read and not written:
+            return Usage()
+        return Usage(read, written, source="counted" if is_whole else "partial")
+
+    def _written(self, model: str, dialect: str) -> int:
         data = b"".join(each.data for each in self._pieces if isinstance(each, Passage))
         text = delivered_texts(dialect, data) if data else self._text()
         written = _count([text], model)
-        if self._size > self._kept:
-            written = written * self._size // self._kept
-        return Usage(read, written, source="counted" if is_whole else "partial")
+        return written * self._size // self._kept if self._kept else 0
 
     def fill(self, reported: Usage, model: str) -> Usage:
         """Say what has been used of an answer that has broken off.

@@ -9,10 +9,10 @@ from typing import Self, TypeVar
 
 from llm_proxy.accounting import Accounts, Booked, Outcome
 from llm_proxy.call import Call
-from llm_proxy.call_log import log_call
+from llm_proxy.call_log import count_call, log_call
 from llm_proxy.delivery import Delivery, F, Facts
 from llm_proxy.demand import Demand
-from llm_proxy.errors import APIError
+from llm_proxy.errors import APIError, LLMTimeoutError
 from llm_proxy.limits import Places, reservation_headers
 from llm_proxy.lingering import Lingering
 from llm_proxy.providers import LLMProvider
@@ -155,6 +155,11 @@ class Exchange:
         return self._booked.nanos
 
     @property
+    def cost(self) -> str | None:
+        """The same in US dollars; None if nobody knows it, or not all of it."""
+        return self._booked.dollars
+
+    @property
     def seconds(self) -> float:
         """Seconds since the call was asked."""
         return time.perf_counter() - self._started
@@ -271,25 +276,21 @@ class Exchange:
             first_seconds=self._first_text,
             error=error,
         )
-        for tried in call.trace.tried:
-            exchanges.metrics.observe_attempt(tried.target.provider, tried.outcome)
-        exchanges.metrics.observe_call(
-            provider=self.target.provider,
-            model=self.target.model,
-            ok=error is None,
-            seconds=outcome.seconds,
-            usage=self.usage,
-        )
         if self.is_booked or self._held is not None or call.cache:
             self._booked = exchanges.accounts.book(outcome)
         if self._held is not None:
             self._held.settle(self._booked)
-        log_call(outcome, exchanges.accounts.project)
+        if error is None and self.cost is not None:
+            call.trace.headers.append((b"x-llm-proxy-cost", self.cost.encode("ascii")))
+        count_call(outcome, self._booked, exchanges.metrics)
+        log_call(outcome, self._booked, exchanges.accounts.project)
 
     def _count(self, error: BaseException | None) -> None:
         """Count what has been used, if the upstream does not say it."""
         has_begun = self._first_text is not None
-        is_unheard = isinstance(error, APIError) and not has_begun
+        # Who is silent for too long for us may be at work, and paid for it.
+        is_silent = isinstance(error, LLMTimeoutError)
+        is_unheard = isinstance(error, APIError) and not (has_begun or is_silent)
         if is_unheard or not self._call.trace.attempts:
             return
         model = self.target.model
