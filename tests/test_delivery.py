@@ -1,11 +1,15 @@
 """What is booked of answers whose tokens nobody reports, over real sockets."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.live import CHAT, PATHS, live, until
 
+from llm_proxy.delivery import Delivery
+from llm_proxy.demand import NO_TOKENS, demand_of_fields
 from llm_proxy.tokens import count_tokens
+from llm_proxy.types import Usage
 
 pytestmark = pytest.mark.integration
 
@@ -84,6 +88,32 @@ async def test_of_a_failure_it_is_nothing(service, path, stream):
     await service.ask(path, "faulty", LONG, stream=stream)
     await until(lambda: bool(service.rows("id")))
     assert service.rows(FOUND) == [("failed", "none", 0, 0)]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_of_a_silence_that_the_caller_bounds_it_is_the_question(service, path):
+    """Or a deadline of the caller's own would make questions free."""
+    service.client.headers["x-request-timeout"] = "0.2"
+    answer = await service.ask(path, "mute", LONG)
+    assert answer.status_code == 504
+    await until(lambda: bool(service.rows("id")))
+    assert service.rows(FOUND) == [("failed", "partial", len(LONG.split()), 0)]
+
+
+@pytest.mark.parametrize(
+    ("bound", "written"), [({"max_output_tokens": 77}, 77), ({}, 4096)]
+)
+def test_an_answer_that_comes_later_is_as_long_as_it_may_be(bound, written):
+    delivery = Delivery(demand_of_fields({"input": LONG, "background": True, **bound}))
+    usage = delivery.count("gpt-4", is_whole=False)
+    assert usage == Usage(count_tokens([LONG], "gpt-4"), written, source="partial")
+
+
+def test_of_vectors_that_nobody_waits_for_it_is_the_question():
+    demand = replace(demand_of_fields({"input": [[1, 2], [3]]}), output_tokens=0)
+    assert Delivery(demand).count("m", is_whole=False) == Usage(3, 0, source="partial")
+    assert Delivery(demand).count("m", is_whole=True) == Usage()
+    assert Delivery(NO_TOKENS).count("m", is_whole=False) == Usage()
 
 
 @pytest.mark.parametrize("path", PATHS)
