@@ -409,3 +409,13 @@ class TestTheOperatorsLimits:
             # Nothing was taken from the key's own.
             other = await ask(caller, model="unpriced")
             assert left(other, "requests") == 7
+
+
+async def test_a_model_that_the_caller_names_as_a_fallback_is_bounded_too(service):
+    limits = "limits: {models: {ten: {requests_per_minute: 1}}}\n"
+    async with service(limits) as it:
+        assert (await ask(it)).status_code == 200
+        it.client.headers["x-llm-proxy-fallbacks"] = "ten"
+        answer = await ask(it, model="faulty")
+        assert answer.status_code == 429
+        assert "model:ten" in answer.text
