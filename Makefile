@@ -8,12 +8,15 @@ BIN := .venv/bin
 # A run needs the demo model's packages only where no other provider is named.
 RUN_WITH := $(if $(filter-out local,$(LLM_PROVIDER)),service,local)
 
-SYNC_service := --no-default-groups
-SYNC_local := --no-default-groups --extra local
+# What a setting alone can ask for; docs/development.md tells how to add the rest.
+EXTRAS := --extra jwt --extra postgres --extra redis
+
+SYNC_service := --no-default-groups $(EXTRAS)
+SYNC_local := --no-default-groups $(EXTRAS) --extra local
 SYNC_dev := --group dev
 
 # The stamps say which packages of the lock file .venv holds already.
-.venv/.synced-%: pyproject.toml uv.lock .ci/sync
+.venv/.synced-%: pyproject.toml uv.lock .ci/sync Makefile
 	@.ci/sync $(SYNC_$*)
 	@touch $@
 

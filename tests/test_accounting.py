@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
 
 import httpx
 import httpx2
@@ -154,6 +155,64 @@ async def test_prices_are_the_operators(books):
             "input_tokens, output_tokens, cost_nanos, cost_source"
         )
         assert (nanos, source) == (given * 2500 + made * 150, "configured")
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_answers_and_the_log_tell_the_cost(books, logs, path):
+    async with books() as it:
+        answer = await it.service.ask(path, "priced", PROMPT)
+        ((nanos,),) = it.rows("cost_nanos")
+        cost = answer.headers["x-llm-proxy-cost"]
+        assert Decimal(cost).scaleb(9) == nanos > 0
+        assert "E" not in cost
+        [line] = logs("llm_call")
+        assert (line["cost"], line["cost_source"]) == (cost, "configured")
+        if path == CHAT:
+            assert answer.json()["meta"]["cost"] == cost
+            heard = await it.service.hear(path, "priced", PROMPT)
+            assert heard.events[-1]["meta"]["cost"] == cost
+            assert "x-llm-proxy-cost" not in heard.headers
+
+
+async def test_what_nobody_can_price_has_no_cost(books, logs):
+    async with books() as it:
+        answer = await it.service.ask(CHAT, "it", PROMPT)
+        assert "x-llm-proxy-cost" not in answer.headers
+        assert answer.json()["meta"]["cost"] is None
+        [line] = logs("llm_call")
+        assert (line["cost"], line["cost_source"]) == (None, "unknown")
+
+
+async def test_what_was_kept_costs_nothing(books):
+    async with books(cache_policy="all") as it:
+        answers = [await it.service.ask(CHAT, "priced", PROMPT) for _ in range(2)]
+        costs = [each.json()["meta"]["cost"] for each in answers]
+        assert (costs[0] != "0", costs[1]) == (True, "0")
+
+
+async def test_costs_are_counted_by_who_has_taken_the_money(books):
+    more = "  two/sandbox: {input: 0, output: 1000000}\n"
+    async with books(more) as it:
+        await it.ask(CHAT, "failing", stream=False)
+        ((nanos,),) = it.rows("sum(cost_nanos)")
+        metrics = (await it.service.client.get("/metrics")).text
+        told = re.findall(r"^llm_cost_dollars_total{(.+)} (.+)$", metrics, re.MULTILINE)
+        costs = {labels: float(dollars) * 1e9 for labels, dollars in told}
+        assert costs == {
+            'model="fault-502",provider="one"': 0,
+            'model="sandbox",provider="two"': nanos,
+        }
+
+
+async def test_a_task_that_asks_twice_has_two_rows(build, upstream, client, tmp_path):
+    upstream.says("nonsense", '{"sentiment": "positive", "confidence": 0.9}')
+    app = build(database_url=f"sqlite:///{tmp_path}/ledger.db", spool_dir=tmp_path)
+    await app.state.books.open()
+    assert (await client(app).webhook(type="sentiment")).status_code == 200
+    await app.state.books.aclose()
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        rows = connection.execute("SELECT attempt, status FROM ledger").fetchall()
+    assert rows == [(1, "answered"), (2, "answered")]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -37,8 +37,9 @@ def run(monkeypatch, tmp_path, capsys, restored_logging):
 
 
 class TestCommands:
-    def test_version(self, run):
-        assert run("version") == (0, f"{__version__}\n")
+    @pytest.mark.parametrize("argument", ["version", "--version"])
+    def test_version(self, run, argument):
+        assert run(argument) == (0, f"{__version__}\n")
 
     @pytest.mark.parametrize("command", ["serve", "dev", "config", "version"])
     def test_help_names_them(self, run, command):
@@ -130,6 +131,69 @@ class TestConfigCheck:
         begin = rows.index(("llm-proxy", "it", asked[0]))
         end = rows.index(("llm-proxy", "cheap", "openai/gpt-4o-mini"))
         assert [row[2] for row in rows[begin:end]] == asked
+
+    @pytest.mark.parametrize(
+        ("variables", "rows"),
+        [
+            (
+                {"DATABASE_URL": "sqlite:///data/proxy.db"},
+                [
+                    ("database", "sqlite:///data/proxy.db"),
+                    ("redis", "off"),
+                    ("virtual keys", "on"),
+                    ("cache", "all: chat, webhook; 3600 s"),
+                ],
+            ),
+            (
+                {
+                    "DATABASE_URL": "postgres://me:SECRET@db.test:1/x?password=SECRET",
+                    "KEY_PEPPER": "SECRET-" * 6,
+                    "REDIS_URL": "redis://:SECRET@redis.test:6380/2",
+                    "CACHE_POLICY": "off",
+                },
+                [
+                    ("database", "postgres://db.test:1/x"),
+                    ("redis", "redis://redis.test:6380/2"),
+                    ("virtual keys", "on"),
+                    ("cache", "off"),
+                ],
+            ),
+            (
+                {"DATABASE_URL": "off"},
+                [("database", "off"), ("virtual keys", "off: no database")],
+            ),
+        ],
+        ids=["sqlite", "postgres", "none"],
+    )
+    def test_it_says_what_is_remembered_where(self, run, variables, rows):
+        code, printed = run("config", "check", **VALID | variables)
+
+        assert code == 0
+        assert set(rows) <= set(rows_of(printed))
+        assert "SECRET" not in printed
+
+    def test_limits_that_bound_nobody_are_warnings(self, run):
+        Path("llm-proxy.yaml").write_text(
+            """
+            models:
+              Own: {deployments: [{model: openai/o3}]}
+            limits:
+              users: {zoe: {}, acme/zoe: {}, acme/red/zoe: {}}
+              teams: {acme/red/blue: {}}
+              models: {own: {}, openai/o3: {}, GPT-4: {}, nobodys: {}, nobody/m: {}}
+            """
+        )
+        code, printed = run("config", "check", **VALID)
+
+        assert code == 0
+        lines = [line for line in printed.splitlines() if line.startswith("Warning: ")]
+        places = [line.split(": ")[2] for line in lines]
+        assert places == [
+            "limits.users.acme/red/zoe",
+            "limits.teams.acme/red/blue",
+            "limits.models.nobodys",
+            "limits.models.nobody/m",
+        ]
 
     def test_nothing_is_cut_in_a_narrow_terminal(self, run):
         url = "https://a-long-host-name.example.com/with/a/long/path/v1"

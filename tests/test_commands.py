@@ -87,11 +87,22 @@ class TestUsage:
     [
         (("usage", "--by", "weather"), "--by weather: one of key, "),
         (("usage", "--from", "today"), "'today' is no day such as 2026-11-21"),
+        (
+            ("usage", "--from", "2026-11-02", "--to", "2026-11-01"),
+            "--from 2026-11-02: must not be after --to 2026-11-01",
+        ),
         (("usage", "drift", "none.csv"), "none.csv: No such file"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(run, arguments, problem):
-    assert problem in str(run(*arguments)[0])
+    assert str(run(*arguments)[0]).startswith(f"llm-proxy: {problem}")
+
+
+@pytest.mark.parametrize("arguments", [("usage",), ("usage", "drift")])
+def test_help_is_for_people(run, arguments):
+    status, text = run(*arguments, "--help")
+    assert status == 0
+    assert "Args:" not in text
 
 
 @pytest.mark.parametrize(

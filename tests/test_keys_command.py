@@ -71,7 +71,8 @@ def stored(key_id: str) -> VirtualKey:
 def caller(secret: str) -> Principal | None:
     async def ask(store: KeyStore) -> Principal | None:
         digest = store.digest(secret)
-        return (await find_digests(store.database, [digest])).get(digest)
+        found = (await find_digests(store.database, [digest])).get(digest)
+        return found if isinstance(found, Principal) else None
 
     return in_database(ask)
 

@@ -163,6 +163,45 @@ class TestBudgets:
             assert error.items() <= refusal.json()["error"].items()
             assert [nanos for (nanos,) in it.rows("cost_nanos")] == [10_000, 10_000]
 
+    @pytest.mark.parametrize(
+        ("path", "most"),
+        # Anthropic's API wants to be told.
+        [
+            *((path, 30) for path in PATHS),
+            (CHAT, None),
+            (OPENAI, None),
+            (RESPONSES, None),
+        ],
+    )
+    async def test_a_refusal_says_what_is_missing(self, service, path, most):
+        sentence = "it may cost up to $0.00003, and $0.00002 is left"
+        if most is None:
+            sentence = (
+                "it may cost up to $0.00004, and $0.00002 is left; max_tokens is not "
+                "given, so 40 output tokens are set aside"
+            )
+        async with (
+            service(reserved_output_tokens=40) as it,
+            it.with_key(allowance={"budgets": {"total": 2 * TEN}}) as caller,
+        ):
+            answer = await ask(caller, path, most=most)
+            assert answer.status_code == 402
+            message = answer.json()["error"]["message"]
+            assert message.endswith(f" (total) does not cover the call: {sentence}")
+
+    async def test_models_that_it_does_not_bound_are_told_once(self, service, logs):
+        async with (
+            service() as it,
+            it.with_key(allowance={"budgets": {"total": 1}}) as caller,
+        ):
+            for model in ("unpriced", "unpriced", "ten", "gone/unheard-of"):
+                await ask(caller, OPENAI, model)
+            await ask(it, OPENAI, "two/sandbox")
+            told = [
+                (each["provider"], each["model"]) for each in logs("budget_unpriced")
+            ]
+            assert told == [("two", "chunks-10")]
+
     async def test_it_is_warned_of(self, service, logs):
         async with (
             service() as it,

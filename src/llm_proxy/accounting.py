@@ -49,6 +49,8 @@ class Outcome:
 
     Attributes:
         call: What was asked, and by whom.
+        earlier: How many entries of its trace belong to calls before it: a task may ask
+            twice.
         target: Who has given the answer, or the last piece of it.
         model: The model that the upstream says has answered.
         usage: Tokens of that answer, as far as they are known.
@@ -60,6 +62,7 @@ class Outcome:
     """
 
     call: Call
+    earlier: int
     target: Target
     model: str | None
     usage: Usage
@@ -68,6 +71,11 @@ class Outcome:
     seconds: float
     first_seconds: float | None
     error: BaseException | None
+
+    @property
+    def tried(self) -> list[Tried]:
+        """The parts that deployments had in it."""
+        return self.call.trace.tried[self.earlier :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +199,8 @@ class Accounts:
         Returns:
             What it has used; nothing if no upstream has heard of it.
         """
-        reached = [each for each in outcome.call.trace.tried if _has_reached(each)]
+        before = outcome.call.trace.tried[: outcome.earlier]
+        reached = [each for each in outcome.tried if _has_reached(each)]
         # Who has answered in the end, if anybody, was asked last of all there.
         last = next(
             (each for each in reversed(reached) if each.target == outcome.target), None
@@ -200,7 +209,7 @@ class Accounts:
         tokens = 0
         costs = []
         done = None
-        for number, tried in enumerate(reached, start=1):
+        for number, tried in enumerate(reached, 1 + sum(map(_has_reached, before))):
             is_answer = tried is last
             usage = outcome.usage if is_answer else _half_of(tried, halves)
             entry = self._entry(outcome, number, tried, usage, is_answer=is_answer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.idempotency import DatabaseStore
 from llm_proxy.ledger import Ledger, Reservations, Spool
-from llm_proxy.security import KeyRing, KeyStore, find_pepper
+from llm_proxy.security import KeyRing, KeyStore, find_pepper, is_pepper_missing
 from llm_proxy.settings import ConfigurationError
 from llm_proxy.telemetry import get_logger
 from llm_proxy.variables import HOSTED
@@ -56,7 +56,7 @@ class Books:
         self.answers = DatabaseStore(self.database)
         self.keys: KeyStore | None = None
         self.ring: KeyRing | None = None
-        if settings.key_pepper is not None or settings.environment not in HOSTED:
+        if not is_pepper_missing(settings):
             self.keys = KeyStore(self.database, find_pepper(settings))
             self.ring = KeyRing(self.keys, grace_seconds=settings.key_grace_seconds)
 
@@ -68,6 +68,8 @@ class Books:
                 to a command; or another process uses it, and nothing is shared.
             StorageUnavailableError: The spool's folder cannot be used.
         """
+        if self.keys is None:
+            _log.warning("keys_disabled", missing="KEY_PEPPER")
         async with AsyncExitStack() as opened:
             opened.push_async_callback(self.database.aclose)
             try:

@@ -129,6 +129,7 @@ def replayed(call: Call, lookup: Lookup, entry: Entry) -> Replayed:
     call.trace.headers = [
         *entry.headers,
         (b"x-llm-proxy-cache", use),
+        (b"x-llm-proxy-cost", b"0"),
         (b"age", b"%d" % age),
     ]
     _log.info(

@@ -1,19 +1,40 @@
-"""What the log says of a call that is over."""
+"""What the log and the metrics say of a call that is over."""
 
-from llm_proxy.accounting import Outcome
+from llm_proxy.accounting import Booked, Outcome
 from llm_proxy.errors import APIError
-from llm_proxy.telemetry import get_logger
+from llm_proxy.telemetry import Metrics, get_logger
 
 _log = get_logger(__name__)
 
 
-def log_call(outcome: Outcome, project: str) -> None:
-    """Log what has become of a call, and what it has used; nothing of what was said.
+def report(outcome: Outcome, booked: Booked, metrics: Metrics, project: str) -> None:
+    """Count a call, and log what it has used; nothing of what was said.
 
     Args:
-        outcome: What is known of it.
+        outcome: What has become of it.
+        booked: What it has used.
+        metrics: Count.
         project: What calls are for that do not say so.
     """
+    _count(outcome, booked, metrics)
+    _tell(outcome, booked, project)
+
+
+def _count(outcome: Outcome, booked: Booked, metrics: Metrics) -> None:
+    for tried in outcome.tried:
+        metrics.observe_attempt(tried.target.provider, tried.outcome)
+    for target, cost in booked.costs or ():
+        metrics.observe_cost(target.provider, target.model, cost.nanos)
+    metrics.observe_call(
+        provider=outcome.target.provider,
+        model=outcome.target.model,
+        ok=outcome.error is None,
+        seconds=outcome.seconds,
+        usage=outcome.usage,
+    )
+
+
+def _tell(outcome: Outcome, booked: Booked, project: str) -> None:
     call, usage, error = outcome.call, outcome.usage, outcome.error
     first = outcome.first_seconds
     facts = {
@@ -29,6 +50,8 @@ def log_call(outcome: Outcome, project: str) -> None:
         "output_tokens": usage.output_tokens,
         "tokens_used": usage.input_tokens + usage.output_tokens,
         "usage_source": usage.source,
+        "cost": booked.dollars,
+        "cost_source": booked.cost_source,
         "finish_reason": outcome.finish_reason,
         "attempts": call.trace.attempts,
     }

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from llm_proxy.accounting import Accounts, Booked, Outcome
 from llm_proxy.call import Call
-from llm_proxy.call_log import count_call, log_call
+from llm_proxy.call_log import report
 from llm_proxy.delivery import Delivery, F, Facts
 from llm_proxy.demand import Demand
 from llm_proxy.errors import APIError, LLMTimeoutError
@@ -118,16 +118,16 @@ class Exchange:
     ) -> None:
         self._started = started
         waited = self.seconds
+        is_late = waited >= _WAITED_SECONDS
         # Who did not wait keeps the very route.
-        self.route = (
-            call.route.after(waited) if waited >= _WAITED_SECONDS else call.route
-        )
+        self.route = call.route.after(waited) if is_late else call.route
         self.target: Target = call.route.first
         self.model: str | None = None
         self.usage = Usage()
         self.finish_reason: FinishReason | None = None
         self._exchanges = exchanges
         self._call = call
+        self._earlier = len(call.trace.tried)
         self._first_text: float | None = None
         self._settled = False
         self._demand = demand
@@ -267,6 +267,7 @@ class Exchange:
         self._count(error)
         outcome = Outcome(
             call=call,
+            earlier=self._earlier,
             target=self.target,
             model=self.model,
             usage=self.usage,
@@ -282,8 +283,7 @@ class Exchange:
             self._held.settle(self._booked)
         if error is None and self.cost is not None:
             call.trace.headers.append((b"x-llm-proxy-cost", self.cost.encode("ascii")))
-        count_call(outcome, self._booked, exchanges.metrics)
-        log_call(outcome, self._booked, exchanges.accounts.project)
+        report(outcome, self._booked, exchanges.metrics, exchanges.accounts.project)
 
     def _count(self, error: BaseException | None) -> None:
         """Count what has been used, if the upstream does not say it."""

@@ -42,6 +42,7 @@ _EXPOSED_HEADERS = (
     "X-LLM-Proxy-Attempts",
     "X-LLM-Proxy-Budget-Warning",
     "X-LLM-Proxy-Cache",
+    "X-LLM-Proxy-Cost",
     "X-LLM-Proxy-Dropped",
     "X-LLM-Proxy-Model",
     "X-LLM-Proxy-Trace",
@@ -108,7 +109,7 @@ def _install_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         CrossOrigin,
         allow_origins=settings.cors_origins,
-        allow_methods=["DELETE", "GET", "POST", "OPTIONS"],
+        allow_methods=["DELETE", "GET", "OPTIONS", "PATCH", "POST"],
         allow_headers=["*"],
         expose_headers=_EXPOSED_HEADERS,
     )

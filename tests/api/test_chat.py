@@ -28,6 +28,7 @@ async def test_a_prompt_is_answered(client, path):
             "model": "gpt-4-0613",
             "finish_reason": "stop",
             "usage": {"input_tokens": 11, "output_tokens": 7, "source": "provider"},
+            "cost": None,
             "cached": False,
             "pii": [],
             "injection": [],

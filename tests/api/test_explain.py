@@ -10,6 +10,8 @@ TOKENS = "alice:alice-token,bob:bob-token"
 CONFIG = """
 providers:
   elsewhere: {base_url: "http://127.0.0.1:1/v1", api_key: "${ELSEWHERE_KEY}"}
+prices:
+  anthropic/*: {input: 1.5, output: 2}
 models:
   smart:
     deployments:
@@ -80,6 +82,10 @@ class TestExplain:
         assert first["retriesLeft"] > 0
         assert upstream.sent == []
 
+    async def test_prices_are_those_that_are_billed(self, explain):
+        data = await explain("smart")
+        assert data["candidates"][2]["price"] == {"input": "1.5", "output": "2"}
+
     async def test_so_are_the_rules(self, explain):
         policy = (await explain("smart", messages=MESSAGES))["policy"]
         rate = policy.pop("rateLimit"), policy.pop("rateLimitRemaining")
@@ -93,6 +99,17 @@ class TestExplain:
             "session": None,
             "maxInFlight": 1000,
         }
+
+    async def test_a_limit_of_the_callers_own_is_told(self, managed):
+        key = {"name": "key", "allowance": {"requests_per_minute": 7}}
+        made = (await managed.post("/api/v1/keys", json=key)).json()["data"]
+        answer = await managed.post(
+            "/api/v1/explain",
+            json={"model": "gpt-4"},
+            headers={"x-api-token": made["secret"]},
+        )
+        policy = answer.json()["data"]["policy"]
+        assert (policy["rateLimit"], policy["rateLimitRemaining"]) == (7, None)
 
     async def test_what_the_caller_wishes_counts(self, explain):
         headers = {

@@ -7,6 +7,7 @@ import pytest
 
 PATH = "/api/v1/keys"
 MODELS = "/api/v1/models"
+STRONG = "as-long-and-mixed-as-production-wants"
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
 FULL = {
     "name": "Zoë's spreadsheets",
@@ -211,7 +212,35 @@ class TestWhoMay:
         calls = client(database_url="off")
         answers = [await calls.get(PATH), await calls.post(PATH, json={"name": "n"})]
         assert [answer.status_code for answer in answers] == [404, 404]
-        assert "DATABASE_URL" in answers[0].json()["error"]["message"]
+        for answer in answers:
+            message = answer.json()["error"]["message"]
+            assert message == "There are no keys: DATABASE_URL is off"
+
+    @pytest.mark.parametrize(
+        ("environment", "url"),
+        [
+            ("production", "sqlite:///proxy.db"),
+            ("testing", "postgresql://127.0.0.1:1/name"),
+        ],
+    )
+    async def test_without_a_pepper_there_are_none(
+        self, build, client, tmp_path, monkeypatch, logs, environment, url
+    ):
+        monkeypatch.chdir(tmp_path)
+        app = build(
+            database_url=url,
+            environment=environment,
+            api_token=STRONG,
+            shared_limits="process",
+        )
+        async with app.router.lifespan_context(app):
+            calls = client(app, headers={"x-api-token": STRONG})
+            answer = await calls.post(PATH, json={"name": "n"})
+        assert answer.status_code == 404
+        message = answer.json()["error"]["message"]
+        assert message == "There are no keys: KEY_PEPPER is not set"
+        [line] = logs("keys_disabled")
+        assert (line["level"], line["missing"]) == ("warn", "KEY_PEPPER")
 
 
 class TestList:
@@ -345,4 +374,20 @@ class TestRevoke:
         assert data == second.json()["data"]
         assert (await caller(key).get(MODELS)).status_code == 401
         shown = await managed.get(f"{PATH}/{key['id']}")
-        assert shown.json()["data"] == data
+        assert shown.json()["data"] == data | {"budgets": []}
+
+    async def test_the_log_says_whose_it_was_and_the_caller_hears_nothing(
+        self, managed, make_key, caller, logs
+    ):
+        key = await make_key()
+        await managed.delete(f"{PATH}/{key['id']}")
+        unknown = key | {"secret": "x"}
+        answers = [await caller(each).get(MODELS) for each in (key, unknown)]
+        errors = [answer.json()["error"] for answer in answers]
+        for error in errors:
+            error.pop("requestId", None)
+        assert errors[0] == errors[1]
+        revoked, other = logs("auth_failed")
+        assert (revoked["reason"], revoked["key"]) == ("revoked", key["id"])
+        assert other["reason"] == "unknown"
+        assert key["secret"] not in str(revoked)

@@ -99,6 +99,9 @@ async def test_one_line_tells_of_each_call(client, upstream, logs):
         "output_tokens": 7,
         "tokens_used": 18,
         "usage_source": "provider",
+        # Nobody keeps accounts here.
+        "cost": None,
+        "cost_source": None,
         "finish_reason": "stop",
         "attempts": 1,
     }

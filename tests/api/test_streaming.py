@@ -43,6 +43,7 @@ async def test_an_answer_grows_and_ends_with_its_account(client, upstream):
             "model": "gpt-4-0613",
             "finish_reason": "stop",
             "usage": {"input_tokens": 11, "output_tokens": 7, "source": "provider"},
+            "cost": None,
             "cached": False,
             "pii": [],
             "injection": [],

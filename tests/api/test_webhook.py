@@ -60,6 +60,7 @@ async def test_an_answer_says_how_it_came_about(client, upstream):
         "model": "claude-sonnet-4-5-20250929",
         "finish_reason": "stop",
         "usage": {"input_tokens": 11, "output_tokens": 7, "source": "provider"},
+        "cost": None,
         "cached": False,
         "type": "summary",
         "template_version": "1",

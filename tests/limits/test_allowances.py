@@ -160,7 +160,8 @@ async def test_who_has_no_money_hears_how_much_there_is(counters):
     assert error.status == 402
     assert error.retry_after_seconds is None
     assert error.message == (
-        "The budget of team:acme/red (total) does not cover the call"
+        "The budget of team:acme/red (total) does not cover the call: "
+        "it may cost up to $1, and $0.75 is left"
     )
     assert error.details == [
         {

@@ -1,4 +1,3 @@
-from decimal import Decimal
 
 import pytest
 
@@ -133,11 +132,6 @@ class TestWindowsAndPrices:
     )
     def test_the_operator_goes_before_the_catalogue(self, catalog, deployment, window):
         assert catalog().window_of(deployment) == window
-
-    def test_prices_are_the_catalogues(self, catalog):
-        price = catalog().price_of(GPT4O)
-        assert (price.input, price.output) == (Decimal("2.5"), Decimal(10))
-        assert catalog().price_of(Target("ollama", "llama3.2")) is None
 
 
 class TestEntries:

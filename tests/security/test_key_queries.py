@@ -12,6 +12,7 @@ from tests.security.keys import FULL, key, soon
 from llm_proxy.security.key_queries import find_changes, find_digests, find_ids
 from llm_proxy.security.key_rows import write_key
 from llm_proxy.security.key_store import KeyStore
+from llm_proxy.security.virtual_key import EndedKey
 from llm_proxy.storage.tables import key_secrets, virtual_keys
 
 # Enough for a planner to see that reading all of them is a bad idea.
@@ -45,12 +46,16 @@ async def test_principals_are_found_by_secret_and_by_id(store, actor):
     assert {digests[each]: caller for each, caller in found.items()} == {
         FULL.id: FULL.principal,
         made[1].id: made[1].principal,
+        expired.id: EndedKey(expired.id, "expired"),
+        revoked.id: EndedKey(revoked.id, "revoked"),
     }
 
     ids = [each.id for each in made]
     assert await find_ids(store.database, [*ids, "key_0000000000000000"]) == {
         FULL.id: FULL.principal,
         made[1].id: made[1].principal,
+        expired.id: EndedKey(expired.id, "expired"),
+        revoked.id: EndedKey(revoked.id, "revoked"),
     }
 
 
@@ -101,6 +106,7 @@ class TestChanges:
             lambda: store.create(made[0], actor),
             lambda: store.create(made[1], actor),
             lambda: store.rotate(made[0].id, 60, actor),
+            lambda: store.update(made[0].id, {"name": "other"}, actor),
             lambda: store.revoke(made[0].id, actor),
         ):
             await act()

@@ -233,6 +233,32 @@ class TestEnding:
         assert await ring.find(old) is None
         assert await ring.find(new) is not None
 
+    async def test_of_which_key_a_refused_secret_is_is_known(
+        self, open_ring, elsewhere, actor, monkeypatch
+    ):
+        ring = await open_ring(poll_seconds=60)
+        made, revoked, other = key(expires_at=soon()), key(), key()
+        ending = await elsewhere.create(made, actor)
+        taken = await elsewhere.create(revoked, actor)
+        replaced = await elsewhere.create(other, actor)
+        await elsewhere.revoke(revoked.id, actor)
+        await elsewhere.rotate(other.id, 600, actor)
+        assert await ring.find(ending) is not None
+        assert ring.find_ended(ending) is None
+        assert ring.find_ended(taken) is None
+
+        monkeypatch.setattr(
+            "llm_proxy.security.key_ring.time.time", lambda: made.expires_at
+        )
+        nobodys = new_secret()
+        for secret in (ending, taken, replaced, nobodys, "x"):
+            assert await ring.find(secret) is None
+        assert ring.find_ended(ending) == (made.id, "expired")
+        assert ring.find_ended(taken) == (revoked.id, "revoked")
+        assert ring.find_ended(replaced) == (other.id, "expired")
+        assert ring.find_ended(nobodys) is None
+        assert ring.find_ended("x") is None
+
     @pytest.mark.parametrize("change", ["revoke", "rotate"])
     async def test_change_in_this_process_counts_at_once(
         self, open_ring, fickle, actor, change
@@ -267,6 +293,19 @@ class TestEnding:
         await until(lambda: ring.cached(secret) is None)
         assert await ring.find(secret) is None
         assert ring.cached(kept) is not None
+
+    async def test_what_others_say_of_a_key_is_noticed(
+        self, open_ring, elsewhere, actor
+    ):
+        made = key(models=("openai/*",))
+        secret = await elsewhere.create(made, actor)
+        ring = await open_ring()
+        assert await ring.find(secret) == made.principal
+
+        changed = await elsewhere.update(made.id, {"models": None}, actor)
+
+        await until(lambda: ring.cached(secret) is None)
+        assert await ring.find(secret) == changed.principal != made.principal
 
     async def test_burst_of_changes_forgets_all(
         self, open_ring, elsewhere, actor, fickle

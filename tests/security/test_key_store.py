@@ -22,7 +22,7 @@ async def callers(store, *secrets: str) -> list[str | None]:
     """By whom these secrets are used."""
     digests = [store.digest(secret) for secret in secrets]
     found = await find_digests(store.database, digests)
-    return [found[each].name if each in found else None for each in digests]
+    return [getattr(found.get(each), "name", None) for each in digests]
 
 
 async def entries(store) -> list[tuple[str, str]]:
@@ -294,3 +294,45 @@ async def test_pages_follow_each_other(store, filled):
 
     assert seen == filled
     assert await store.list_keys(KeyFilter(), after="\0") == []
+
+
+async def test_what_is_changed_is_stored_and_written_down(store, actor):
+    await store.create(FULL, actor)
+    changes = {"name": "other", "models": None, "expires_at": soon(), "tags": FULL.tags}
+
+    changed = await store.update(FULL.id, changes, actor)
+
+    assert changed == replace(FULL, **changes) == await store.get(FULL.id)
+    [entry, _] = await read(store.database, AuditQuery())
+    assert (entry.action, entry.subject) == ("key.update", FULL.id)
+    del changes["tags"]
+    assert entry.details == changes
+
+
+async def test_change_that_changes_nothing_is_none(store, actor):
+    await store.create(FULL, actor)
+
+    assert await store.update(FULL.id, {"name": FULL.name}, actor) == FULL
+    assert len(await entries(store)) == 1
+
+
+async def test_key_that_has_ended_is_not_changed(store, actor):
+    expired, revoked = key(created_at=1.0, expires_at=2.0), key()
+    for each in (expired, revoked):
+        await store.create(each, actor)
+    await store.revoke(revoked.id, actor)
+
+    for each in (expired, revoked):
+        with pytest.raises(InvalidInputError, match="revoked or has expired"):
+            await store.update(each.id, {"expires_at": soon()}, actor)
+    with pytest.raises(NotFoundError):
+        await store.update(NOBODY, {"name": "other"}, actor)
+
+
+async def test_key_is_not_changed_into_one_that_may_not_be(store, actor):
+    made = key()
+    await store.create(made, actor)
+
+    with pytest.raises(InvalidInputError, match="name"):
+        await store.update(made.id, {"name": "a\0b"}, actor)
+    assert await store.get(made.id) == made

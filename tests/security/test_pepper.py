@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from llm_proxy.security.key_text import new_secret
-from llm_proxy.security.pepper import find_pepper
+from llm_proxy.security.pepper import find_pepper, is_pepper_missing
 from llm_proxy.settings import ConfigurationError, Settings
 
 SECRET = new_secret()
@@ -56,10 +56,21 @@ def test_pepper_must_not_be_another_secret(settings, other):
     assert LONG not in str(caught.value)
 
 
-@pytest.mark.parametrize("environment", ["staging", "production"])
-def test_hosted_service_makes_no_pepper(settings, environment, tmp_path):
-    pepper = find_pepper(settings(environment=environment))
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"environment": "staging"},
+        {"environment": "production"},
+        {"database_url": "postgresql://user@host/name"},
+    ],
+    ids=["staging", "production", "postgres"],
+)
+def test_what_machines_share_needs_a_given_pepper(settings, values, tmp_path):
+    given = settings(**values)
+    assert is_pepper_missing(given)
+    assert not is_pepper_missing(settings(key_pepper=LONG, **values))
 
+    pepper = find_pepper(given)
     with pytest.raises(ConfigurationError, match="KEY_PEPPER: required"):
         pepper.digest(SECRET)
     assert list(tmp_path.iterdir()) == []
@@ -70,11 +81,11 @@ def test_hosted_service_makes_no_pepper(settings, environment, tmp_path):
     [
         ("sqlite:///data/keys.db", "data/key-pepper"),
         ("sqlite://", "state/key-pepper"),
-        ("postgresql://user@host/name", "state/key-pepper"),
     ],
 )
 def test_file_is_made_when_it_is_needed(settings, tmp_path, url, path):
     given = settings(database_url=url, spool_dir="state/spool")
+    assert not is_pepper_missing(given)
     pepper = find_pepper(given)
     assert list(tmp_path.iterdir()) == []
 

@@ -45,6 +45,15 @@ def test_calls_are_counted_by_status():
     assert value(metrics, "llm_tokens_total", type="completion", **model) == 15
 
 
+def test_costs_are_dollars():
+    metrics = Metrics()
+    for nanos in (1_500_000_000, 250, 0):
+        metrics.observe_cost("openai", "gpt-4", nanos)
+
+    labels = {"provider": "openai", "model": "gpt-4"}
+    assert value(metrics, "llm_cost_dollars_total", **labels) == 1.50000025
+
+
 def test_random_models_do_not_add_series():
     metrics = Metrics(max_models=10)
     for number in range(10):

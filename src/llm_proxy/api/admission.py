@@ -113,7 +113,11 @@ class Admission:
             if principal is None:
                 principal = await self._identities.find(token)
         if principal is None:
-            self._refuse(state, "missing" if token is None else "unknown", request)
+            ended = None if token is None else self._identities.find_ended(token)
+            if ended is not None:
+                self._refuse(state, ended.reason, request, key=ended.id)
+            else:
+                self._refuse(state, "missing" if token is None else "unknown", request)
             raise AuthenticationError
         state["principal"] = principal.name
         if principal.networks and not _is_within(principal, state["client_ip"]):
@@ -134,10 +138,14 @@ class Admission:
             self._count_failure(request.scope["state"]["client_ip"])
             raise
 
-    def _refuse(self, state: dict[str, str], reason: str, request: Request) -> None:
+    def _refuse(
+        self, state: dict[str, str], reason: str, request: Request, **more: str
+    ) -> None:
         client_ip = state["client_ip"]
         path = request.scope["path"]
-        _log.warning("auth_failed", client_ip=client_ip, path=path, reason=reason)
+        _log.warning(
+            "auth_failed", client_ip=client_ip, path=path, reason=reason, **more
+        )
         # Only failures are refused: who has a token must not be locked out by somebody
         # else behind the same address.
         self._count_failure(client_ip)

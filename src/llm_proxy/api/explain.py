@@ -1,11 +1,11 @@
 """Why a call goes where it goes: a dry run, and what became of the latest calls."""
 
 import asyncio
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import Request, Response
 
+from llm_proxy.accounting import Accounts
 from llm_proxy.api.admission import admit
 from llm_proxy.api.body import read_json
 from llm_proxy.api.calls import check_model, wished_route
@@ -13,7 +13,7 @@ from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.inquiries import read_model_name
 from llm_proxy.api.v1.surfaces import OPENAI
 from llm_proxy.errors import APIError
-from llm_proxy.pricing import Price
+from llm_proxy.pricing import Rates
 from llm_proxy.routing import (
     Catalog,
     Condition,
@@ -54,7 +54,7 @@ async def explain(request: Request) -> Response:
         "problem": plan.take_problem().code if step is None else None,
         "reason": route.reason or None,
         "candidates": candidates,
-        "policy": _policy(request, route),
+        "policy": _policy(request, caller, route),
     }
     return _answer(request, data)
 
@@ -109,7 +109,8 @@ def _describe(
     catalog: Catalog = request.app.state.catalog
     policy: Policy = request.app.state.policy
     target = deployment.target
-    price = catalog.price_of(target)
+    accounts: Accounts = request.app.state.accounts
+    price = accounts.price(target)
     problem: str | None = None
     try:
         provider = catalog.factory.get_provider(
@@ -143,17 +144,20 @@ def _health(condition: Condition) -> dict[str, Any]:
     }
 
 
-def _price(price: Price) -> dict[str, str | None]:
+def _price(rates: Rates) -> dict[str, str]:
     """Write a price in words, since JSON's numbers are no decimals."""
-    return {
-        name: None if dollars is None else str(dollars)
-        for name, dollars in asdict(price).items()
-    }
+    return {"input": str(rates.input), "output": str(rates.output)}
 
 
-def _policy(request: Request, route: Route) -> dict[str, Any]:
+def _policy(request: Request, caller: Principal, route: Route) -> dict[str, Any]:
     settings: Settings = request.app.state.settings
     standing = request.scope["state"].get("standing")
+    limit = None if standing is None else standing.limit
+    remaining = None if standing is None else standing.remaining
+    own = caller.allowance.requests_per_minute
+    if own is not None:
+        # What is left of a limit of its own is told with answers alone.
+        limit, remaining = own, None
     return {
         "retries": route.retries,
         "deadlineSeconds": route.deadline_seconds,
@@ -167,8 +171,8 @@ def _policy(request: Request, route: Route) -> dict[str, Any]:
         "hedgeAfter": route.hedge_after,
         "session": route.session.hex() or None,
         "maxInFlight": settings.max_in_flight,
-        "rateLimit": None if standing is None else standing.limit,
-        "rateLimitRemaining": None if standing is None else standing.remaining,
+        "rateLimit": limit,
+        "rateLimitRemaining": remaining,
     }
 
 

@@ -17,9 +17,9 @@ from llm_proxy.api.management import (
     StrictBody,
 )
 from llm_proxy.config.limits import AllowanceConfig
-from llm_proxy.ledger.entry import NANO_DOLLAR
 from llm_proxy.security.key_store import MAX_OVERLAP_SECONDS
-from llm_proxy.types import AccessRole, Allowance, Scope, SurfaceName
+from llm_proxy.types import AccessRole, Allowance, Period, Scope, SurfaceName
+from llm_proxy.types.money import dollars
 
 _LONGEST_NAME = 255
 _MOST_ITEMS = 100
@@ -54,8 +54,7 @@ def _sort(values: Collection[str] | None) -> list[str] | None:
 def _describe(allowance: Allowance) -> dict[str, Any]:
     budgets: dict[str, Any] = {}
     for budget in allowance.budgets:
-        dollars = (budget.nanos * NANO_DOLLAR).normalize()
-        budgets |= {budget.period: f"{dollars:f}", "warn_at": budget.warn_at}
+        budgets |= {budget.period: dollars(budget.nanos), "warn_at": budget.warn_at}
     return {
         "requests_per_minute": allowance.requests_per_minute,
         "tokens_per_minute": allowance.tokens_per_minute,
@@ -64,9 +63,16 @@ def _describe(allowance: Allowance) -> dict[str, Any]:
     }
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 _Name = Annotated[str, Field(max_length=_LONGEST_NAME)]
+_NonEmptyName = Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
 _Names = Annotated[list[_Name], Field(max_length=_MOST_ITEMS)]
 _Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_read_network)]
+_Networks = Annotated[list[_Network], Field(max_length=_MOST_ITEMS)]
 _Expiry = Annotated[datetime, BeforeValidator(_read_moment)]
 _Sorted = BeforeValidator(_sort)
 # pydantic takes large numbers of seconds for milliseconds.
@@ -89,7 +95,7 @@ class KeyBody(StrictBody):
         }
     )
 
-    name: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
+    name: _NonEmptyName
     organisation: _Name | None = Field(None, description="Default: the caller's own.")
     team: _Name | None = Field(None, description="Default: the caller's own.")
     owner: _Name = Field("", description="The person whose key it is.")
@@ -106,13 +112,34 @@ class KeyBody(StrictBody):
     surfaces: list[SurfaceName] | None = Field(
         None, description="Where it may ask them. Default: everywhere."
     )
-    networks: Annotated[list[_Network], Field(max_length=_MOST_ITEMS)] = Field(
+    networks: _Networks = Field(
         [], description="Where its calls may come from. Default: anywhere."
     )
     allowance: AllowanceConfig = Field(
         AllowanceConfig(), description="As below `limits` in llm-proxy.yaml."
     )
     expires_at: _Expiry | None = Field(None, description="Default: never.")
+
+
+class KeyChangesBody(StrictBody):
+    """What to change of a key; what is left out stays as it is."""
+
+    model_config = ConfigDict(
+        # Nothing takes the place of what is left out.
+        json_schema_extra=_without_defaults
+    )
+
+    name: _NonEmptyName = ""
+    project: _Name = ""
+    tags: _Names = Field([])
+    models: _Names | None = Field(None, description="Null for all.")
+    surfaces: list[SurfaceName] | None = Field(None, description="Null for all.")
+    networks: _Networks = Field([], description="Empty for anywhere.")
+    allowance: AllowanceConfig = Field(
+        AllowanceConfig(),
+        description="In the place of the whole one: bounds that it does not name end.",
+    )
+    expires_at: _Expiry | None = Field(None, description="Null for never.")
 
 
 class RotateBody(StrictBody):
@@ -179,6 +206,21 @@ class KeyData(BaseModel):
     revoked_at: Annotated[datetime | None, _Moment]
 
 
+class SpendingData(BaseModel):
+    """A budget of a key's own, in US dollars, and what the ledger has of it."""
+
+    period: Period
+    limit: str
+    spent: str
+    remaining: str
+
+
+class ShownKeyData(KeyData):
+    """A virtual key, and how its budgets stand."""
+
+    budgets: list[SpendingData]
+
+
 class NewKeyData(KeyData):
     """A virtual key with a new secret."""
 
@@ -189,6 +231,13 @@ class KeyAnswer(BaseModel):
     """One key."""
 
     data: KeyData
+    meta: AnswerMeta
+
+
+class ShownKeyAnswer(BaseModel):
+    """One key, and how its budgets stand."""
+
+    data: ShownKeyData
     meta: AnswerMeta
 
 

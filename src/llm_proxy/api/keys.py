@@ -1,4 +1,8 @@
-"""Virtual keys over HTTP: made, listed, rotated and revoked."""
+"""Virtual keys over HTTP: made, listed, changed, rotated and revoked."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel
@@ -9,6 +13,7 @@ from llm_proxy.api.body import read_model
 from llm_proxy.api.key_schemas import (
     KeyAnswer,
     KeyBody,
+    KeyChangesBody,
     KeyData,
     KeysAnswer,
     KeysParameters,
@@ -21,11 +26,14 @@ from llm_proxy.api.management import (
     read_query,
 )
 from llm_proxy.api.response import json_response
+from llm_proxy.books import Books
 from llm_proxy.errors import NotFoundError
+from llm_proxy.ledger import spent
 from llm_proxy.security.granting import may_grant, may_revoke
 from llm_proxy.security.key_store import KeyFilter, KeyStore
 from llm_proxy.security.virtual_key import VirtualKey
-from llm_proxy.types import Principal
+from llm_proxy.types import Principal, Subject
+from llm_proxy.types.money import dollars
 
 _CREATED = 201
 
@@ -38,7 +46,7 @@ async def create_key(request: Request) -> Response:
         key = _new_key(await read_model(request, KeyBody), caller)
         may_grant(caller, key)
     secret = await store.create(key, actor_of(request))
-    answer = _answer_secret(request, key, secret)
+    answer = _answer_more(request, key, secret=secret)
     answer.status_code = _CREATED
     answer.headers["location"] = f"/api/v1/keys/{key.id}"
     return answer
@@ -67,11 +75,34 @@ async def list_keys(request: Request) -> Response:
 
 
 async def show_key(request: Request) -> Response:
-    """Show a key, without its secret."""
+    """Show a key, without its secret, and what it has spent of its budgets."""
     async with recorded_refusals(request, "key.read", request.path_params["id"]):
         caller = await admit(request, "api")
     key = await _find_key(request, _store(request), caller)
-    return _answer_key(request, key)
+    return await _answer_shown(request, key)
+
+
+async def show_own_key(request: Request) -> Response:
+    """Show callers the key that they use, and what it has spent of its budgets."""
+    async with recorded_refusals(request, "key.read"):
+        caller = await admit(request, "api")
+    key = await _store(request).get(caller.name)
+    if key is None:
+        raise NotFoundError("You do not use a virtual key")
+    return await _answer_shown(request, key)
+
+
+async def update_key(request: Request) -> Response:
+    """Change what a key may do, for how long and how much; whose it is stays."""
+    async with recorded_refusals(request, "key.update", request.path_params["id"]):
+        caller = await admit(request, "api")
+        store = _store(request)
+        body = await read_model(request, KeyChangesBody)
+        terms = _read_terms(body)
+        changes = {name: terms[name] for name in body.model_fields_set}
+        key = await _find_key(request, store, caller)
+        may_grant(caller, replace(key, **changes))
+    return _answer_key(request, await store.update(key.id, changes, actor_of(request)))
 
 
 async def rotate_key(request: Request) -> Response:
@@ -83,7 +114,7 @@ async def rotate_key(request: Request) -> Response:
         key = await _find_key(request, store, caller)
         may_grant(caller, key)
     secret = await store.rotate(key.id, body.overlap_seconds, actor_of(request))
-    return _answer_secret(request, key, secret)
+    return _answer_more(request, key, secret=secret)
 
 
 async def revoke_key(request: Request) -> Response:
@@ -99,28 +130,38 @@ async def revoke_key(request: Request) -> Response:
 def _store(request: Request) -> KeyStore:
     store: KeyStore | None = request.app.state.keys
     if store is None:
-        raise NotFoundError("There are no keys without DATABASE_URL and KEY_PEPPER")
+        has_database = request.app.state.books is not None
+        missing = "KEY_PEPPER is not set" if has_database else "DATABASE_URL is off"
+        raise NotFoundError(f"There are no keys: {missing}")
     return store
 
 
 def _new_key(body: KeyBody, maker: Principal) -> VirtualKey:
-    organisation, team, expiry = body.organisation, body.team, body.expires_at
+    organisation, team = body.organisation, body.team
     return VirtualKey(
-        name=body.name,
         organisation=maker.organisation if organisation is None else organisation,
         team=maker.team if team is None else team,
         owner=body.owner,
-        project=body.project,
-        tags=tuple(body.tags),
         role=body.role,
         scopes=None if body.scopes is None else frozenset(body.scopes),
-        models=None if body.models is None else tuple(body.models),
-        surfaces=None if body.surfaces is None else frozenset(body.surfaces),
-        networks=tuple(body.networks),
-        allowance=body.allowance.allowance,
         created_by=maker.name,
-        expires_at=None if expiry is None else expiry.timestamp(),
+        **_read_terms(body),
     )
+
+
+def _read_terms(body: KeyBody | KeyChangesBody) -> dict[str, Any]:
+    """Read what may be said of a key more than once, as fields of a `VirtualKey`."""
+    expiry = body.expires_at
+    return {
+        "name": body.name,
+        "project": body.project,
+        "tags": tuple(body.tags),
+        "models": None if body.models is None else tuple(body.models),
+        "surfaces": None if body.surfaces is None else frozenset(body.surfaces),
+        "networks": tuple(body.networks),
+        "allowance": body.allowance.allowance,
+        "expires_at": None if expiry is None else expiry.timestamp(),
+    }
 
 
 async def _find_key(request: Request, store: KeyStore, caller: Principal) -> VirtualKey:
@@ -140,9 +181,33 @@ def _answer_key(request: Request, key: VirtualKey) -> Response:
     return _answer(KeyAnswer(data=KeyData.model_validate(key), meta=meta))
 
 
-def _answer_secret(request: Request, key: VirtualKey, secret: str) -> Response:
-    """Answer with a key and its secret, in the form of `NewKeyAnswer`."""
-    data = KeyData.model_validate(key).model_dump(mode="json") | {"secret": secret}
+async def _answer_shown(request: Request, key: VirtualKey) -> Response:
+    budgets = await _spending(request.app.state.books, key)
+    return _answer_more(request, key, budgets=budgets)
+
+
+async def _spending(books: Books, key: VirtualKey) -> list[dict[str, str]]:
+    """Tell how budgets stand, in the form of `SpendingData`."""
+    day = datetime.now(UTC).date().isoformat()
+    periods = {"day": day, "month": day[:7], "total": "total"}
+    subject = Subject("key", key.id)
+    standings = []
+    for budget in key.allowance.budgets:
+        nanos = await spent(books.database, subject, periods[budget.period])
+        standings.append(
+            {
+                "period": budget.period,
+                "limit": dollars(budget.nanos),
+                "spent": dollars(nanos),
+                "remaining": dollars(max(0, budget.nanos - nanos)),
+            }
+        )
+    return standings
+
+
+def _answer_more(request: Request, key: VirtualKey, **more: object) -> Response:
+    """Answer with a key and more, in the form of `NewKeyAnswer` or `ShownKeyAnswer`."""
+    data = KeyData.model_validate(key).model_dump(mode="json") | more
     meta = {"requestId": request.state.request_id}
     return json_response({"data": data, "meta": meta})
 

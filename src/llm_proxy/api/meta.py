@@ -33,6 +33,7 @@ def answer_meta(
             "output_tokens": usage.output_tokens,
             "source": usage.source,
         },
+        "cost": "0" if isinstance(exchange, Replayed) else exchange.cost,
         "cached": isinstance(exchange, Replayed),
         "pii": verdict.pii,
         "injection": verdict.injection,

@@ -13,10 +13,12 @@ from llm_proxy.api.explain import explain, show_trace
 from llm_proxy.api.key_schemas import (
     KeyAnswer,
     KeyBody,
+    KeyChangesBody,
     KeysAnswer,
     KeysParameters,
     NewKeyAnswer,
     RotateBody,
+    ShownKeyAnswer,
 )
 from llm_proxy.api.keys import (
     create_key,
@@ -24,6 +26,8 @@ from llm_proxy.api.keys import (
     revoke_key,
     rotate_key,
     show_key,
+    show_own_key,
+    update_key,
 )
 from llm_proxy.api.schemas import (
     ChatAnswer,
@@ -167,6 +171,16 @@ ROUTES = (
         query=KeysParameters,
     ),
     DescribedRoute(
+        "show_own_key",
+        show_own_key,
+        ("/api/v1/keys/self",),
+        "GET",
+        Access("usage:read"),
+        "keys",
+        _MANAGED,
+        ShownKeyAnswer,
+    ),
+    DescribedRoute(
         "show_key",
         show_key,
         ("/api/v1/keys/{id}",),
@@ -174,7 +188,18 @@ ROUTES = (
         Access("keys:read"),
         "keys",
         _MANAGED,
+        ShownKeyAnswer,
+    ),
+    DescribedRoute(
+        "update_key",
+        update_key,
+        ("/api/v1/keys/{id}",),
+        "PATCH",
+        Access("keys:write"),
+        "keys",
+        _MANAGED_BODY,
         KeyAnswer,
+        KeyChangesBody,
     ),
     DescribedRoute(
         "rotate_key",

@@ -154,11 +154,11 @@ class WebhookBody(_Body):
 
 
 class UsageBody(BaseModel):
-    """Tokens as the provider reported them."""
+    """Tokens, and who has counted them."""
 
     input_tokens: int
     output_tokens: int
-    source: Literal["provider", "none"]
+    source: Literal["provider", "counted", "partial", "none"]
 
 
 class Meta(BaseModel):
@@ -169,6 +169,10 @@ class Meta(BaseModel):
     model: str = Field(description="The model that says it answered.")
     finish_reason: str
     usage: UsageBody
+    cost: str | None = Field(
+        description="US dollars; null if nobody knows, 0 for what was kept."
+    )
+    cached: bool = Field(description="Whether it was kept from an earlier call.")
     pii: list[str] = Field(description="Kinds of personal data that were found.")
     injection: list[str] = Field(description="Injection patterns that were found.")
 

@@ -49,16 +49,19 @@ def usage_command(
     if context.invoked_subcommand is not None:
         return
     end = _day(last) if last else datetime.now(UTC).date()
+    begin = _day(first) if first else end.replace(day=1)
+    if begin > end:
+        raise ConfigurationError(f"--from {begin}: must not be after --to {end}")
     query = UsageQuery(
         principal=None,
-        first_day=_day(first) if first else end.replace(day=1),
+        first_day=begin,
         last_day=end,
         by=tuple(_dimension(name.strip()) for name in by.split(",") if name.strip()),
     )
     _print(columns(query.by), asyncio.run(_sums(query)), as_csv)
 
 
-@commands.command("drift")
+@commands.command("drift", help="Compare an invoice with the ledger, day by day.")
 def drift_command(
     invoice: Annotated[Path, typer.Argument(help="CSV with day, model and cost.")],
     provider: Annotated[str | None, typer.Option(help="Who sent it.")] = None,

@@ -123,6 +123,19 @@ class Costs:
         millionths = input_tokens * prompt + output_tokens * answer
         return _nanos(millionths.scaleb(-6) + rates.call, ROUND_CEILING)
 
+    def price(self, provider: str, model: str) -> Rates | None:
+        """Say what a model costs, for a prompt that is short.
+
+        Args:
+            provider: Its provider.
+            model: The provider's name of it.
+
+        Returns:
+            The prices; None if nobody knows them.
+        """
+        quote = self._quote(provider, model)
+        return None if quote is None else quote.rates(0)
+
     def is_priced(self, provider: str, model: str) -> bool:
         """Tell whether the cost of a model is known before it is asked.
 

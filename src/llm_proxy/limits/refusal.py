@@ -1,7 +1,6 @@
 """The error for a call that a limit does not let through."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 
 from llm_proxy.errors import (
     APIError,
@@ -11,6 +10,7 @@ from llm_proxy.errors import (
 )
 from llm_proxy.limits.claim import Claim, Kind, Standing
 from llm_proxy.limits.headers import rate_headers
+from llm_proxy.types.money import dollars
 
 # As they are called where they are configured.
 _NAMES: Mapping[Kind, str] = {
@@ -55,9 +55,10 @@ def refusal(standings: Sequence[Standing]) -> APIError:
     refused = [standing for standing in standings if not standing.granted]
     budgets = [standing for standing in refused if standing.claim.kind == "money"]
     if budgets:
-        claim = budgets[0].claim
+        claim, left = budgets[0].claim, budgets[0].remaining
         return BudgetExceededError(
-            f"The budget of {claim.subject} ({claim.period}) does not cover the call",
+            f"The budget of {claim.subject} ({claim.period}) does not cover the call: "
+            f"it may cost up to ${dollars(claim.amount)}, and ${dollars(left)} is left",
             details=[_budget_details(each) for each in budgets],
         )
     claim = refused[0].claim
@@ -85,11 +86,6 @@ def _budget_details(standing: Standing) -> dict[str, object]:
     return {
         "subject": str(standing.claim.subject),
         "period": standing.claim.period,
-        "limit": _dollars(standing.claim.limit),
-        "remaining": _dollars(standing.remaining),
+        "limit": dollars(standing.claim.limit),
+        "remaining": dollars(standing.remaining),
     }
-
-
-def _dollars(nanos: int) -> str:
-    """Write an amount of US dollars, with all its digits."""
-    return f"{Decimal(nanos).scaleb(-9).normalize():f}"

@@ -12,7 +12,7 @@ from llm_proxy.errors import (
     UnknownProviderError,
     UnsupportedModelError,
 )
-from llm_proxy.pricing import Price, PriceCatalogue
+from llm_proxy.pricing import PriceCatalogue
 from llm_proxy.providers import ProviderFactory
 from llm_proxy.providers.vendors import find_vendor
 from llm_proxy.routing.aliases import Aliases, Patience, Text
@@ -154,18 +154,6 @@ class Catalog:
         target = deployment.target
         model = self.prices.find(target.provider, target.model)
         return model.context_window if model is not None else None
-
-    def price_of(self, target: Target) -> Price | None:
-        """Say what a deployment costs.
-
-        Args:
-            target: The deployment.
-
-        Returns:
-            Its price in the catalogue; None if it has none.
-        """
-        model = self.prices.find(target.provider, target.model)
-        return model.price if model is not None else None
 
     def entries(self) -> list[CatalogEntry]:
         """List what callers may ask for: aliases, and providers' default models.

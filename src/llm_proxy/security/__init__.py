@@ -7,7 +7,7 @@ from llm_proxy.security.identities import Identities
 from llm_proxy.security.key_ring import KeyRing
 from llm_proxy.security.key_store import KeyStore
 from llm_proxy.security.oidc import OIDC, IdentityProvider
-from llm_proxy.security.pepper import find_pepper
+from llm_proxy.security.pepper import find_pepper, is_pepper_missing
 from llm_proxy.security.tokens import SettingsTokenStore
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "KeyStore",
     "SettingsTokenStore",
     "find_pepper",
+    "is_pepper_missing",
     "read_token",
 ]

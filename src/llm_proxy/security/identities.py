@@ -5,7 +5,7 @@ from llm_proxy.security.key_ring import KeyRing
 from llm_proxy.security.oidc import OIDC
 from llm_proxy.security.signed_token import looks_like_jwt
 from llm_proxy.security.tokens import SettingsTokenStore
-from llm_proxy.security.virtual_key import is_key_id
+from llm_proxy.security.virtual_key import EndedKey, is_key_id
 from llm_proxy.types import Principal
 
 
@@ -66,6 +66,17 @@ class Identities:
         if principal is None and self._oidc is not None:
             principal = await self._oidc.find(token)
         return principal
+
+    def find_ended(self, token: str) -> EndedKey | None:
+        """Say for the log of which key a credential is that `find` has just refused.
+
+        Args:
+            token: As the caller sent it; any text.
+
+        Returns:
+            The key; None if there is none, or that is not known without waiting.
+        """
+        return None if self._ring is None else self._ring.find_ended(token)
 
     async def _find_by_name(self, name: str) -> Principal | None:
         """Find who has had a token issued, unless that is nobody any more."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_proxy.errors import InternalError
 from llm_proxy.security.key_rows import read_key, to_seconds
+from llm_proxy.security.virtual_key import EndedKey
 from llm_proxy.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Changes:
 
 async def find_digests(
     database: Database, digests: Collection[str]
-) -> dict[str, Principal]:
+) -> dict[str, Principal | EndedKey]:
     """Find who calls with some secrets.
 
     Args:
@@ -46,8 +47,8 @@ async def find_digests(
         digests: Those of the secrets.
 
     Returns:
-        The principals by digest, only of secrets that are valid. They end with their
-        secret, if that is sooner than with their key.
+        The principals by digest, who end with their secret, if that is sooner than with
+        their key; or why there is none any more.
 
     Raises:
         StorageUnavailableError: The database does not answer.
@@ -70,7 +71,7 @@ async def find_digests(
 
 async def find_ids(
     database: Database, key_ids: Collection[str]
-) -> dict[str, Principal]:
+) -> dict[str, Principal | EndedKey]:
     """Find who calls with some keys, whatever their secrets are.
 
     Args:
@@ -78,7 +79,7 @@ async def find_ids(
         key_ids: The keys.
 
     Returns:
-        The principals by id, only of keys that are valid.
+        The principals by id, or why there is none any more.
 
     Raises:
         StorageUnavailableError: The database does not answer.
@@ -97,9 +98,9 @@ async def find_ids(
 
 async def _find(
     database: Database, statement: Select[*tuple[Any, ...]]
-) -> dict[str, Principal]:
+) -> dict[str, Principal | EndedKey]:
     now = time.time()
-    found = {}
+    found: dict[str, Principal | EndedKey] = {}
     async with database.read() as connection:
         rows = (await connection.execute(statement)).all()
     for row in rows:
@@ -114,6 +115,10 @@ async def _find(
         key = replace(key, expires_at=expires_at)
         if key.is_usable(now):
             found[row.handle] = key.principal
+        elif key.revoked_at is None:
+            found[row.handle] = EndedKey(key.id, "expired")
+        else:
+            found[row.handle] = EndedKey(key.id, "revoked")
     return found
 
 

@@ -16,7 +16,7 @@ from llm_proxy.errors import InternalError, StorageUnavailableError
 from llm_proxy.security.key_queries import find_changes, find_digests, find_ids
 from llm_proxy.security.key_text import is_well_formed
 from llm_proxy.security.lookups import Lookups
-from llm_proxy.security.virtual_key import is_key_id
+from llm_proxy.security.virtual_key import EndedKey, is_key_id
 from llm_proxy.settings import ConfigurationError
 from llm_proxy.telemetry import get_logger
 
@@ -70,7 +70,10 @@ class KeyRing:
         self._poll_seconds = poll_seconds
         # By the digest of a secret, and by the id of a key.
         self._known: LRUCache[str, Principal] = LRUCache(max_keys)
-        self._unknown: TTLCache[str, None] = TTLCache(_MAX_UNKNOWN, _UNKNOWN_SECONDS)
+        # What is nobody's, and of which key that has ended it is.
+        self._unknown: TTLCache[str, EndedKey | None] = TTLCache(
+            _MAX_UNKNOWN, _UNKNOWN_SECONDS
+        )
         self._digests = Lookups(partial(self._load, find_digests))
         self._ids = Lookups(partial(self._load, find_ids))
         self._watching: asyncio.Task[None] | None = None
@@ -131,6 +134,23 @@ class KeyRing:
             return None
         return await self._find(self._digest(secret), self._digests)
 
+    def find_ended(self, secret: str) -> EndedKey | None:
+        """Say for the log of which key a secret is that `find` has just refused.
+
+        Args:
+            secret: As the caller sent it; any text.
+
+        Returns:
+            The key; None if there is none, or that is not known without waiting.
+        """
+        if not is_well_formed(secret):
+            return None
+        handle = self._digest(secret)
+        known: Principal | None = self._known.get(handle)
+        if known is None:
+            return self._unknown.get(handle)
+        return None if _is_valid(known) else EndedKey(known.name, "expired")
+
     async def find_by_id(self, key_id: str) -> Principal | None:
         """Find who calls with a key, for those who know the caller without its secret.
 
@@ -179,7 +199,7 @@ class KeyRing:
     async def _load(
         self,
         query: Callable[
-            [Database, Collection[str]], Awaitable[Mapping[str, Principal]]
+            [Database, Collection[str]], Awaitable[Mapping[str, Principal | EndedKey]]
         ],
         handles: Sequence[str],
     ) -> Mapping[str, Principal]:
@@ -188,12 +208,14 @@ class KeyRing:
             for _ in range(_MAX_TRIES):
                 times_forgotten = self._times_forgotten
                 found = await query(self._store.database, handles)
+                callers, ended = _divide(found)
                 # What has been forgotten meanwhile may be what was read before.
                 if times_forgotten == self._times_forgotten:
-                    self._known.update(found)
-                    self._unknown.update(dict.fromkeys({*handles}.difference(found)))
+                    self._known.update(callers)
+                    unknown = dict.fromkeys({*handles}.difference(callers))
+                    self._unknown.update(unknown | ended)
                     break
-        return found
+        return callers
 
     async def _watch(self) -> None:
         while True:
@@ -251,6 +273,19 @@ class KeyRing:
         if not self._trouble:
             _log.warning("keys_unavailable", detail=reason)
         self._trouble = reason or "it does not say why"
+
+
+def _divide(
+    found: Mapping[str, Principal | EndedKey],
+) -> tuple[dict[str, Principal], dict[str, EndedKey]]:
+    callers: dict[str, Principal] = {}
+    ended: dict[str, EndedKey] = {}
+    for handle, each in found.items():
+        if isinstance(each, EndedKey):
+            ended[handle] = each
+        else:
+            callers[handle] = each
+    return callers, ended
 
 
 def _is_valid(principal: Principal) -> bool:

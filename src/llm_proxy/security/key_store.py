@@ -1,4 +1,4 @@
-"""The virtual keys of the database: made, rotated, revoked, and found again."""
+"""The virtual keys of the database: made, changed, rotated, revoked, found again."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from llm_proxy.errors import InvalidInputError, NotFoundError
+from llm_proxy.errors import InvalidInputError
 from llm_proxy.security.audit import Actor, AuditEntry, write
 from llm_proxy.security.key_rows import describe, read_key, to_seconds, write_key
 from llm_proxy.security.key_rules import check_key
+from llm_proxy.security.key_statements import (
+    add_secret,
+    change_row,
+    end_secrets,
+    existing_key,
+    find_key,
+)
 from llm_proxy.security.key_text import new_secret
-from llm_proxy.security.virtual_key import VirtualKey, is_key_id
+from llm_proxy.security.virtual_key import VirtualKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
+    from typing import Any
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -98,7 +106,7 @@ class KeyStore:
         async with self._changing(key.id) as (connection, change):
             row = {**write_key(key), "changed_ms": change}
             await connection.execute(virtual_keys.insert(), [row])
-            await _add_secret(connection, key.id, digest)
+            await add_secret(connection, key.id, digest)
             entry = AuditEntry(actor, "key.create", key.id, describe(key))
             await write(connection, entry)
         return secret
@@ -125,15 +133,53 @@ class KeyStore:
         secret = new_secret()
         digest = self.digest(secret)
         async with self._changing(key_id) as (connection, change):
-            key = await _existing(connection, key_id)
-            if not key.is_usable(time.time()):
-                raise InvalidInputError("The key is revoked or has expired")
-            await _end_secrets(connection, key_id, overlap_seconds)
-            await _add_secret(connection, key_id, digest)
-            await _update(connection, key_id, changed_ms=change)
+            key = await existing_key(connection, key_id)
+            _check_usable(key)
+            await end_secrets(connection, key_id, overlap_seconds)
+            await add_secret(connection, key_id, digest)
+            await change_row(connection, key_id, changed_ms=change)
             details = {"overlap_seconds": overlap_seconds}
             await write(connection, AuditEntry(actor, "key.rotate", key_id, details))
         return secret
+
+    async def update(
+        self, key_id: str, changes: Mapping[str, Any], actor: Actor
+    ) -> VirtualKey:
+        """Change what a key says, unless it has ended; to change nothing is no change.
+
+        Args:
+            key_id: The key.
+            changes: New values of its fields; its id and its past are none of them.
+            actor: Who does so.
+
+        Returns:
+            The key, as it is then.
+
+        Raises:
+            NotFoundError: There is no such key.
+            InvalidInputError: It is revoked or has expired, or would be, or would not
+                be one that can be stored.
+            StorageUnavailableError: The database does not take it.
+        """
+        async with self._changing(key_id) as (connection, change):
+            key = await existing_key(connection, key_id)
+            _check_usable(key)
+            changed = replace(key, **changes)
+            check_key(changed)
+            if not changed.is_usable(time.time()):
+                raise InvalidInputError("expires_at: in the future")
+            described = describe(changed)
+            details = {
+                name: described[name]
+                for name in changes
+                if getattr(changed, name) != getattr(key, name)
+            }
+            if details:
+                row = {**write_key(changed), "changed_ms": change}
+                await change_row(connection, key_id, **row)
+                entry = AuditEntry(actor, "key.update", key_id, details)
+                await write(connection, entry)
+        return changed
 
     async def revoke(self, key_id: str, actor: Actor) -> VirtualKey:
         """End a key for good; one that is revoked already stays as it is.
@@ -151,10 +197,10 @@ class KeyStore:
         """
         now_ms = _now_ms()
         async with self._changing(key_id) as (connection, change):
-            key = await _existing(connection, key_id)
+            key = await existing_key(connection, key_id)
             if key.revoked_at is not None:
                 return key
-            await _update(connection, key_id, changed_ms=change, revoked_ms=now_ms)
+            await change_row(connection, key_id, changed_ms=change, revoked_ms=now_ms)
             await write(connection, AuditEntry(actor, "key.revoke", key_id))
         return replace(key, revoked_at=to_seconds(now_ms))
 
@@ -171,7 +217,7 @@ class KeyStore:
             StorageUnavailableError: The database does not answer.
         """
         async with self.database.read() as connection:
-            return await _find(connection, key_id)
+            return await find_key(connection, key_id)
 
     async def list_keys(
         self, wanted: KeyFilter, after: str = "", limit: int = 100
@@ -235,55 +281,9 @@ class KeyStore:
             listener(key_id)
 
 
-async def _find(connection: AsyncConnection, key_id: str) -> VirtualKey | None:
-    import sqlalchemy as sa
-
-    from llm_proxy.storage.tables import virtual_keys
-
-    if not is_key_id(key_id):
-        return None
-    statement = sa.select(virtual_keys).where(virtual_keys.c.id == key_id)
-    row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else read_key(row)
-
-
-async def _existing(connection: AsyncConnection, key_id: str) -> VirtualKey:
-    key = await _find(connection, key_id)
-    if key is None:
-        raise NotFoundError("There is no such key")
-    return key
-
-
-async def _update(connection: AsyncConnection, key_id: str, **values: int) -> None:
-    from llm_proxy.storage.tables import virtual_keys
-
-    statement = virtual_keys.update().where(virtual_keys.c.id == key_id)
-    await connection.execute(statement.values(**values))
-
-
-async def _add_secret(connection: AsyncConnection, key_id: str, digest: str) -> None:
-    from llm_proxy.storage.tables import key_secrets
-
-    row = {"digest": digest, "key_id": key_id, "created_ms": _now_ms()}
-    await connection.execute(key_secrets.insert(), [row])
-
-
-async def _end_secrets(
-    connection: AsyncConnection, key_id: str, overlap_seconds: float
-) -> None:
-    """Let the secrets of a key end, and drop those that have ended already."""
-    import sqlalchemy as sa
-
-    from llm_proxy.storage.tables import key_secrets
-
-    expires_ms, now_ms = key_secrets.c.expires_ms, _now_ms()
-    end_ms = now_ms + round(overlap_seconds * 1000)
-    of_key = key_secrets.c.key_id == key_id
-    ends_later = sa.or_(expires_ms.is_(None), expires_ms > end_ms)
-    await connection.execute(
-        key_secrets.update().where(of_key, ends_later).values(expires_ms=end_ms)
-    )
-    await connection.execute(key_secrets.delete().where(of_key, expires_ms <= now_ms))
+def _check_usable(key: VirtualKey) -> None:
+    if not key.is_usable(time.time()):
+        raise InvalidInputError("The key is revoked or has expired")
 
 
 def _now_ms() -> int:

@@ -1,17 +1,25 @@
 """The secret without which nobody can tell what a stored key was made from."""
 
+from __future__ import annotations
+
 import hmac
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from llm_proxy.settings import ConfigurationError, Settings
+from llm_proxy.settings import ConfigurationError
 from llm_proxy.variables import HOSTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from llm_proxy.settings import Settings
+    from llm_proxy.storage.address import SQLiteAddress
 
 _MIN_LENGTH = 32
 _FILE_NAME = "key-pepper"
@@ -50,8 +58,7 @@ def find_pepper(settings: Settings) -> Pepper:
     """Find the pepper of the settings: ``KEY_PEPPER``, or a file of our own.
 
     The file lies beside the database's, or else beside the spool's folder. It is made
-    when it is needed and missing; staging and production have none, because their
-    machines come and go.
+    when it is needed and missing, unless `is_pepper_missing`.
 
     Args:
         settings: Also say where the database and the spool are.
@@ -72,9 +79,26 @@ def find_pepper(settings: Settings) -> Pepper:
         if value in _other_secrets(settings):
             raise ConfigurationError("KEY_PEPPER: must not be another secret as well")
         return Pepper(lambda: value.encode("utf-8", "surrogatepass"))
-    if settings.environment in HOSTED:
+    if is_pepper_missing(settings):
         return Pepper(_refuse)
     return Pepper(lambda: _read_file(_folder(settings) / _FILE_NAME))
+
+
+def is_pepper_missing(settings: Settings) -> bool:
+    """Tell whether there can be no keys, because ``KEY_PEPPER`` is not set.
+
+    A file of our own would not do in staging and production, whose machines come and
+    go, nor for a database that several machines use: each would have another one.
+
+    Args:
+        settings: Also say where the database is.
+
+    Returns:
+        Whether it has to be set and is not.
+    """
+    if settings.key_pepper is not None:
+        return False
+    return settings.environment in HOSTED or _sqlite(settings) is None
 
 
 def _other_secrets(settings: Settings) -> Iterator[str]:
@@ -87,19 +111,24 @@ def _other_secrets(settings: Settings) -> Iterator[str]:
 
 def _refuse() -> bytes:
     raise ConfigurationError(
-        "KEY_PEPPER: required for virtual keys in staging and production; "
+        "KEY_PEPPER: required for virtual keys in staging, production and on Postgres; "
         f"any secret of at least {_MIN_LENGTH} characters that never changes"
     )
 
 
 def _folder(settings: Settings) -> Path:
+    address = _sqlite(settings)
+    if address is not None and address.path is not None:
+        return address.path.parent
+    return settings.spool_dir.absolute().parent
+
+
+def _sqlite(settings: Settings) -> SQLiteAddress | None:
     # It brings SQLAlchemy, which whoever has keys has imported already.
     from llm_proxy.storage.address import SQLiteAddress, read_address
 
     address = read_address(settings.database_url.get_secret_value())
-    if isinstance(address, SQLiteAddress) and address.path is not None:
-        return address.path.parent
-    return settings.spool_dir.absolute().parent
+    return address if isinstance(address, SQLiteAddress) else None
 
 
 def _read_file(path: Path) -> bytes:

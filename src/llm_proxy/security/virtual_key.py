@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from llm_proxy.security.address import Network
 from llm_proxy.types import (
@@ -105,6 +106,18 @@ class VirtualKey:
         """
         has_expired = self.expires_at is not None and self.expires_at <= now
         return self.revoked_at is None and not has_expired
+
+
+class EndedKey(NamedTuple):
+    """A key that may not be used any more, for the operator; callers are not told.
+
+    Attributes:
+        id: Of the key.
+        reason: How it has ended. A secret that a rotation has replaced is ``expired``.
+    """
+
+    id: str
+    reason: Literal["revoked", "expired"]
 
 
 def is_key_id(text: str) -> bool:

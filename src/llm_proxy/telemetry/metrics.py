@@ -41,6 +41,7 @@ class _ModelSeries:
     seconds: Histogram
     prompt_tokens: Counter
     completion_tokens: Counter
+    dollars: Counter
 
 
 class Metrics:
@@ -62,6 +63,7 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
+        self._declare_calls(registry)
         self._declare_llm(registry)
         self._http_requests = Counter(
             "http_requests_total",
@@ -77,7 +79,7 @@ class Metrics:
             registry=registry,
         )
 
-    def _declare_llm(self, registry: CollectorRegistry) -> None:
+    def _declare_calls(self, registry: CollectorRegistry) -> None:
         model = ("provider", "model")
         self._queries = Counter(
             "llm_queries_total",
@@ -98,6 +100,14 @@ class Metrics:
             (*model, "type"),
             registry=registry,
         )
+        self._cost = Counter(
+            "llm_cost_dollars_total",
+            "What calls have cost in US dollars, as far as prices are known.",
+            model,
+            registry=registry,
+        )
+
+    def _declare_llm(self, registry: CollectorRegistry) -> None:
         self._attempts = Counter(
             "llm_attempts_total",
             "Deployments' parts in calls: answered, failed, abandoned, passed_over.",
@@ -167,6 +177,16 @@ class Metrics:
         series.prompt_tokens.inc(usage.input_tokens)
         series.completion_tokens.inc(usage.output_tokens)
 
+    def observe_cost(self, provider: str, model: str, nanos: int) -> None:
+        """Add what one attempt has cost.
+
+        Args:
+            provider: The provider that was asked.
+            model: The provider's name of the model.
+            nanos: Billionths of a US dollar.
+        """
+        self._model_series((provider, model)).dollars.inc(nanos / 1e9)
+
     def _model_series(self, pair: tuple[str, str]) -> _ModelSeries:
         if pair not in self._models and len(self._models) >= self._max_models:
             pair = _OTHER_PAIR
@@ -177,6 +197,7 @@ class Metrics:
                 seconds=self._query_seconds.labels(*pair),
                 prompt_tokens=self._tokens.labels(*pair, "prompt"),
                 completion_tokens=self._tokens.labels(*pair, "completion"),
+                dollars=self._cost.labels(*pair),
             )
         return self._models[pair]
 
