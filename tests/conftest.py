@@ -18,13 +18,20 @@ import pytest
 import respx
 import structlog
 from fastapi import FastAPI
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from llm_proxy.main import create_app
 from llm_proxy.settings import Settings
 
 # Enough to notice a regression in seconds; new code is tried with thousands by hand.
-hypothesis_settings.register_profile("house", max_examples=30)
+# A slow machine fails nothing.
+hypothesis_settings.register_profile(
+    "house",
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 hypothesis_settings.load_profile("house")
 
 TOKEN = "test_token"

@@ -4,13 +4,12 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import httpx
-import httpx2
 import pytest
-from tests.conftest import Child, UpstreamBody, openai_event
+from tests.conftest import UpstreamBody, openai_event
 from tests.live import ANTHROPIC, CHAT, OPENAI, PATHS, Live, body_for, live, until
 
 pytestmark = pytest.mark.integration
@@ -235,63 +234,6 @@ async def test_models_without_a_price_can_be_refused(books, path):
         assert (answer.status_code in (400, 404), it.service.asked) == (True, [])
         await it.ask(path, "priced", stream=True)
         assert it.service.asked == ["chunks-4"]
-
-
-@pytest.mark.parametrize("times", [2])
-def test_kill_9_under_load_loses_no_row(tmp_path, times):
-    file = tmp_path / "ledger.db"
-    answered = 0
-    with Child(
-        tmp_path / "sandbox", "llm_proxy.providers.sandbox", "--port", "0"
-    ) as up:
-        for number in range(times):
-            variables = {
-                "API_TOKEN": "test_token",
-                "ENVIRONMENT": "testing",
-                "PORT": "0",
-                "RATE_LIMIT_ENABLED": "false",
-                "LLM_PROVIDER": "sandbox",
-                "SANDBOX_BASE_URL": f"{up.url}/v1",
-                "SANDBOX_API_KEY": "any",
-                "DATABASE_URL": f"sqlite:///{file}",
-                "CACHE_POLICY": "off",
-            }
-            service = Child(
-                tmp_path / f"service{number}", "llm_proxy", "serve", **variables
-            )
-            answered += asyncio.run(_load(service))
-        with httpx2.Client(base_url=up.url) as upstream:
-            seen = upstream.get("/_sandbox/stats").json()["requests"]
-    with sqlite3.connect(file) as connection:
-        ((rows,),) = connection.execute("SELECT count(*) FROM ledger")
-        names = connection.execute("SELECT count(DISTINCT id) FROM ledger").fetchone()
-    assert answered >= times * 100
-    assert answered <= rows == names[0] <= seen
-
-
-async def _load(service: Child) -> int:
-    """Asks until the service is killed, and counts the answers that were whole."""
-    answered = 0
-
-    async def ask(client: httpx2.AsyncClient, path: str, stream: bool) -> None:
-        nonlocal answered
-        body = body_for(path, "sandbox/sandbox", PROMPT, stream=stream)
-        if path == CHAT:
-            body |= {"provider": "sandbox", "model": "sandbox"}
-        with suppress(httpx2.TransportError):
-            while True:
-                answer = await client.post(path, json=body)
-                assert answer.status_code == 200
-                answered += not stream or any(end in answer.text for end in ENDS)
-                if answered >= 100:
-                    service.process.kill()
-
-    headers = {"authorization": "Bearer test_token"}
-    async with httpx2.AsyncClient(base_url=service.url, headers=headers) as client:
-        roads = [(path, stream) for path in PATHS for stream in (True, False)]
-        await asyncio.gather(*(ask(client, *road) for road in roads * 2))
-    service.process.wait(10)
-    return answered
 
 
 async def test_a_fault_behind_the_finish_reason_is_told(

@@ -72,6 +72,7 @@ class Books:
             _log.warning("keys_disabled", missing="KEY_PEPPER")
         async with AsyncExitStack() as opened:
             opened.push_async_callback(self.database.aclose)
+            opened.push_async_callback(self.answers.aclose)
             try:
                 await self.database.open()
                 await self._prepare_tables()

@@ -1,5 +1,7 @@
 """Stores in memory, in SQLite and in a real Postgres, and the time that passes."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from tests.databases import (  # noqa: F401 - fixtures
     connect,
@@ -38,14 +40,18 @@ def url(request, tmp_path) -> str | None:
 
 
 @pytest.fixture
-async def stores(url, clock, connect) -> list[Store]:  # noqa: F811
+async def stores(url, clock, connect) -> AsyncIterator[list[Store]]:  # noqa: F811
     """One store as two processes know it; in memory there is only one process."""
     if url is None:
-        return [MemoryStore(2**20, clock)] * 2
+        yield [MemoryStore(2**20, clock)] * 2
+        return
     databases = [await connect(url) for _ in range(2)]
     async with databases[0].begin() as connection:
         await connection.run_sync(metadata.create_all)
-    return [DatabaseStore(database, clock) for database in databases]
+    stores = [DatabaseStore(database, clock) for database in databases]
+    yield stores
+    for store in stores:
+        await store.aclose()
 
 
 @pytest.fixture

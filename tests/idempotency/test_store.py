@@ -1,4 +1,8 @@
 import asyncio
+import os
+import signal
+import subprocess
+from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +13,7 @@ from llm_proxy.errors import (
     StorageUnavailableError,
 )
 from llm_proxy.idempotency import Claim, DatabaseStore, Earlier, SavedAnswer
-from llm_proxy.storage import Database
+from llm_proxy.storage import Database, metadata
 from llm_proxy.storage.tables import idempotency
 
 LEASE = 60
@@ -19,6 +23,16 @@ ANSWER = SavedAnswer(
     ((b"content-type", b"application/json"), (b"x-llm-proxy-dropped", b"caf\xe9")),
     b'{"\xff": "\x00"}',
 )
+
+
+async def claimed(store, key, request) -> Claim:
+    """Claims a key as soon as it is free."""
+    async with asyncio.timeout(30):
+        while True:
+            found = await store.claim(key, request)
+            if isinstance(found, Claim):
+                return found
+            await asyncio.sleep(0.01)
 
 
 async def test_of_many_at_a_time_one_gets_the_key(stores):
@@ -62,11 +76,11 @@ async def test_a_claim_that_is_lost_can_do_nothing(stores, clock, ended):
     elif ended == "answered":
         await one.save(claim, ANSWER)
     else:
-        await one.release(claim)
-        await other.save(await other.claim("key", "request"), ANSWER)
+        one.release(claim)
+        await other.save(await claimed(other, "key", "request"), ANSWER)
     assert not await one.renew(claim)
     assert not await one.save(claim, SavedAnswer(200, (), b"another"))
-    await one.release(claim)
+    one.release(claim)
     assert await one.claim("key", "any") == Earlier("request", ANSWER)
 
 
@@ -77,14 +91,20 @@ async def test_who_has_taken_a_claim_over_keeps_it(stores, clock):
     claim = await other.claim("key", "another request")
     assert not await one.renew(lost)
     assert not await one.save(lost, ANSWER)
-    await one.release(lost)
+    one.release(lost)
     assert await one.claim("key", "any") == Earlier("another request", None)
     assert await other.save(claim, ANSWER)
 
 
 async def test_after_a_claim_is_given_up_the_next_is_the_first(stores):
-    await stores[0].release(await stores[0].claim("key", "request"))
-    assert isinstance(await stores[1].claim("key", "another request"), Claim)
+    one, other = stores
+    one.release(await one.claim("key", "request"))
+    again = await one.claim("key", "another request")
+    assert isinstance(again, Claim)
+    assert await other.claim("key", "any") == Earlier("another request", None)
+    one.release(again)
+    await claimed(other, "key", "a third request")
+    assert await one.claim("key", "any") == Earlier("a third request", None)
 
 
 async def test_an_answer_lasts_for_a_day(store, clock):
@@ -126,3 +146,38 @@ async def test_a_database_that_is_away_is_told():
     with pytest.raises(StorageUnavailableError):
         await DatabaseStore(nobody).claim("key", "request")
     await nobody.aclose()
+
+
+@pytest.fixture
+def frozen(postgres):
+    """Makes the server silent; its connections stay."""
+    stopped = []
+
+    def freeze() -> None:
+        found = subprocess.run(
+            ["pgrep", "-P", str(postgres.pid)], capture_output=True, check=True
+        )
+        stopped.extend([*map(int, found.stdout.split()), postgres.pid])
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+
+    yield freeze
+    for pid in stopped:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+async def test_a_silent_server_is_waited_for_five_seconds(url, frozen, connect):
+    # The service's own bounds.
+    database = await connect(url, timeout_seconds=5)
+    async with database.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    store = DatabaseStore(database)
+    assert isinstance(await store.claim("key", "request"), Claim)
+
+    frozen()
+
+    async with asyncio.timeout(6.5):
+        with pytest.raises(StorageUnavailableError):
+            await store.claim("other", "request")

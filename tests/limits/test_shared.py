@@ -9,7 +9,7 @@ from tests.limits.aging import let_pass
 
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.limits.claim import Claim, Kind, Verdict
-from llm_proxy.limits.scripts import Owner, load, renewal
+from llm_proxy.limits.scripts import Owner, load, renewal, reservation
 from llm_proxy.limits.shared import SharedCounters
 from llm_proxy.storage.redis import Redis
 from llm_proxy.types import Subject
@@ -439,8 +439,9 @@ async def test_cancelled_reservation_is_given_back(redis_server, process):
 
     await until_left(counters, place(1), 1)
     # Also if Redis reads it only after that.
-    with pytest.raises(driver.ResponseError, match="not a new one"):
+    with pytest.raises(StorageUnavailableError) as caught:
         await reserve(process(redis_server.url), place(1), lease="a")
+    assert "not a new one" in caught.value.log_detail
 
 
 async def test_frozen_redis_is_waited_for_only_a_moment(redis_server, process):
@@ -586,5 +587,109 @@ async def test_closing_writes_what_waits(process):
 async def test_lease_cannot_be_taken_twice(counters):
     await reserve(counters, requests(5), lease="a")
 
-    with pytest.raises(driver.ResponseError, match="not a new one"):
+    with pytest.raises(StorageUnavailableError) as caught:
         await reserve(counters, requests(5), lease="a")
+    assert "not a new one" in caught.value.log_detail
+
+
+OTHER = Subject("key", "k2")
+
+
+def spoil(operator, kind: Kind, subject: Subject = KEY) -> None:
+    """Puts what is not ours in the place of a subject's counter."""
+    period = "2026-11-21" if kind == "money" else ""
+    ours = reservation(Owner("", 1), "", [Claim(subject, kind, 1, 1, period)], {})
+    operator.delete(ours.keys[-1])
+    operator.set(ours.keys[-1], "rubbish")
+
+
+@pytest.mark.parametrize("kind", ["tokens", "concurrent", "money"])
+async def test_spoilt_counter_is_trouble_for_its_subject_alone(
+    counters, operator, kind: Kind
+):
+    period = "2026-11-21" if kind == "money" else ""
+    claim = Claim(KEY, kind, 9, 1, period)
+    assert await is_granted(counters, claim)
+    spoil(operator, kind)
+
+    for _ in range(4):
+        with pytest.raises(StorageUnavailableError) as caught:
+            await reserve(counters, claim)
+        assert "WRONGTYPE" in caught.value.log_detail
+
+    assert await left(counters, claim._replace(subject=OTHER)) == [8]
+
+
+@pytest.mark.parametrize("kind", ["tokens", "concurrent", "money"])
+async def test_spoilt_counter_keeps_nobody_else_from_being_settled(
+    counters, operator, kind: Kind, capsys
+):
+    period = "2026-11-21" if kind == "money" else ""
+    spoilt, sound = Claim(KEY, kind, 90, 10, period), money(900, 10, "total")
+    for number in range(5):
+        await reserve(counters, spoilt, sound, lease=f"{number}")
+    await reserve(counters, sound, lease="other")
+    spoil(operator, kind)
+
+    for number in range(5):
+        counters.settle(f"{number}", (spoilt, sound), tokens=1, nanos=1)
+    counters.settle("other", (sound,), tokens=0, nanos=1)
+
+    await until_left(counters, money(900, 0, "total"), 894)
+    await counters.aclose()
+    assert "settlements_lost" in capsys.readouterr().out
+
+
+async def test_spoilt_counter_keeps_nobody_else_from_being_renewed(counters, operator):
+    await reserve(counters, place(9), lease="spoilt")
+    other = place(9)._replace(subject=OTHER)
+    await reserve(counters, other, lease="sound")
+    spoil(operator, "concurrent")
+    (key,) = (
+        each
+        for each in operator.keys("*:concurrent:*")
+        if operator.type(each) == "zset"
+    )
+    operator.zadd(key, {"sound": 1})
+
+    await counters.open()
+
+    assert operator.zscore(key, "sound") > 1
+
+
+async def test_settlements_wait_while_an_acl_forbids_them(
+    redis_server, redis_url, process, operator
+):
+    counters = process()
+    claims = (tokens(1000, 100), place(5), money(50, 10))
+    await reserve(counters, *claims, lease="a")
+    operator.execute_command("ACL", "SETUSER", "default", "-hincrby")
+    try:
+        with pytest.raises(StorageUnavailableError):
+            await reserve(counters, *claims)
+        counters.settle("a", claims, tokens=30, nanos=3)
+        await asyncio.sleep(0.1)
+    finally:
+        operator.execute_command("ACL", "SETUSER", "default", "+@all")
+
+    await until_left(counters, money(50, 0), 47)
+    await until_left(counters, tokens(1000, 0), 970)
+
+
+async def test_settlements_wait_while_redis_wants_a_password(redis_server, process):
+    counters = process(redis_server.url)
+    claims = (place(5), money(50, 10))
+    await reserve(counters, *claims, lease="a")
+    with driver.Redis.from_url(redis_server.url) as operator:
+        operator.config_set("requirepass", "secret")
+        operator.client_kill_filter(_type="normal", skipme=True)
+        try:
+            for _ in range(4):
+                with pytest.raises(StorageUnavailableError):
+                    await reserve(counters, *claims)
+            counters.settle("a", claims, tokens=0, nanos=3)
+            await asyncio.sleep(0.1)
+        finally:
+            operator.config_set("requirepass", "")
+
+    await until_left(counters, money(50, 0), 47)

@@ -1,4 +1,3 @@
-
 import pytest
 
 from llm_proxy.config import ALIAS_PROVIDER, ModelConfig, ProviderConfig

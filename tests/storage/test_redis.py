@@ -12,6 +12,7 @@ import trustme
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.settings import ConfigurationError
 from llm_proxy.storage.redis import Redis, Script
+from llm_proxy.storage.redis_driver import RefusedCommandError
 
 pytestmark = pytest.mark.integration
 
@@ -109,19 +110,28 @@ async def test_script_is_sent_once(redis, operator):
 
 
 @pytest.mark.parametrize("command", [("NOPE",), ("LPUSH", "text", "item")])
-async def test_wrong_command_is_no_trouble_of_redis(redis, command):
+async def test_what_redis_refuses_is_trouble_for_that_command_alone(
+    redis, command, capsys
+):
     await redis.execute("SET", "text", "a")
 
     for _ in range(4):
-        with pytest.raises(driver.ResponseError):
+        with pytest.raises(RefusedCommandError):
             await redis.execute(*command)
 
     assert await redis.execute("GET", "text") == b"a"
+    lines = capsys.readouterr().out
+    assert lines.count("redis_refuses") == 1
+    assert "redis_away" not in lines
 
 
-async def test_defect_of_a_script_is_no_trouble_of_redis(redis):
-    with pytest.raises(driver.ResponseError, match="nonsense"):
-        await redis.run(Script("return nonsense()"), [], [])
+async def test_defect_of_a_script_is_trouble_for_that_script_alone(redis):
+    for _ in range(4):
+        with pytest.raises(RefusedCommandError) as caught:
+            await redis.run(Script("return nonsense()"), [], [])
+        assert "nonsense" in caught.value.log_detail
+
+    await redis.open()
 
 
 async def test_server_that_starts_again_is_found_and_told_the_scripts(
@@ -278,6 +288,10 @@ async def test_server_that_wants_a_password_is_trouble(setting):
     redis = setting("requirepass", PASSWORD)
 
     assert "Authentication required" in await trouble(redis)
+    # To a command of more than ten parts Redis says something else.
+    assert "unauthenticated" in await trouble(redis, "DEL", *"abcdefghijklm")
+    assert await trouble(redis) != "redis is away"
+    assert await trouble(redis) == "redis is away"
 
 
 async def test_password(setting, redis_server, connect, capfd):
@@ -308,8 +322,24 @@ async def test_busy_server_is_trouble(setting, redis_server, connect):
         await until(lambda: is_busy(redis))
     finally:
         await redis.execute("SCRIPT", "KILL")
-    with pytest.raises(driver.ResponseError, match="killed"):
+    with pytest.raises(RefusedCommandError) as caught:
         await endless
+    assert "killed" in caught.value.log_detail
+
+
+async def test_command_that_an_acl_forbids_is_trouble(setting, redis_server):
+    redis = setting("maxmemory", "0")
+    increment = Script("return redis.call('INCR', KEYS[1])")
+    with driver.Redis.from_url(redis_server.url) as operator:
+        operator.execute_command("ACL", "SETUSER", "default", "-incr")
+        try:
+            for _ in range(3):
+                with pytest.raises(StorageUnavailableError) as caught:
+                    await redis.run(increment, ["key"], [])
+                assert "no permissions" in caught.value.log_detail
+            assert await trouble(redis) == "redis is away"
+        finally:
+            operator.execute_command("ACL", "SETUSER", "default", "+@all")
 
 
 @pytest.fixture

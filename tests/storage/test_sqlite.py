@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -267,3 +268,25 @@ async def test_databases_in_memory_are_strangers(connect):
     assert await count(one) == 1
     with pytest.raises(sa.exc.OperationalError, match="no such table"):
         await count(two)
+
+
+async def test_cancelled_transactions_leave_no_lock(database):
+    """SQLite keeps a closed connection, and its lock, for cursors that still live."""
+
+    async def insert_and_look() -> None:
+        async with database.begin() as connection:
+            await connection.exec_driver_sql("INSERT INTO numbers VALUES (1)")
+            await connection.exec_driver_sql("SELECT * FROM numbers")
+
+    gc.disable()
+    try:
+        for turns in range(60):
+            inserting = [asyncio.create_task(insert_and_look()) for _ in range(20)]
+            for _ in range(turns):
+                await asyncio.sleep(0.0005)
+            for task in inserting:
+                task.cancel()
+            await asyncio.gather(*inserting, return_exceptions=True)
+            await insert(database)
+    finally:
+        gc.enable()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from llm_proxy.errors import StorageUnavailableError
+from llm_proxy.idempotency.releases import Releases
 from llm_proxy.idempotency.store import (
     KEPT_SECONDS,
     LEASE_SECONDS,
@@ -16,7 +20,7 @@ from llm_proxy.idempotency.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     import sqlalchemy as sa
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,10 +29,19 @@ if TYPE_CHECKING:
 
 # More than one, so that what has expired grows fewer while new claims come.
 _FORGET_PER_CLAIM = 4
+_SQLITE_SECONDS = 5.0
+# A silent server is let go of in two more.
+_POSTGRES_SECONDS = 3.0
+# How many write at a time.
+_SQLITE_PLACES = 1
+_POSTGRES_PLACES = 3
 
 
 class DatabaseStore:
     """A `Store` in a table of SQLite or Postgres.
+
+    However many requests have a key, few of them are at the database at a time: claims
+    wait for each other, and so do answers, and nobody else has to wait for all of them.
 
     Args:
         database: Has the table.
@@ -46,6 +59,14 @@ class DatabaseStore:
         self._database = database
         self._clock = clock
         self._table = idempotency
+        self._releases = Releases(database)
+        places, self._seconds = (
+            (_SQLITE_PLACES, _SQLITE_SECONDS)
+            if database.is_sqlite
+            else (_POSTGRES_PLACES, _POSTGRES_SECONDS)
+        )
+        self._claiming = asyncio.Semaphore(places)
+        self._saving = asyncio.Semaphore(places)
         self._insert: Callable[[sa.Table], Any] = (
             sqlite.insert if database.is_sqlite else postgresql.insert
         )
@@ -53,12 +74,17 @@ class DatabaseStore:
     async def claim(self, key: str, request: str) -> Claim | Earlier:
         """Claim a key; see `Store.claim`."""
         claim = Claim(key)
-        async with self._database.begin() as connection:
-            taken = await connection.execute(self._take(claim, request))
-            if taken.first() is not None:
-                await connection.execute(self._forget())
-                return claim
-            return await self._find(connection, key, request)
+        try:
+            async with self._begin(self._claiming) as connection:
+                taken = await connection.execute(self._take(claim, request))
+                if taken.first() is not None:
+                    await connection.execute(self._forget())
+                    return claim
+                return await self._find(connection, key, request)
+        except (Exception, asyncio.CancelledError):
+            # Nobody knows whether it was written.
+            self.release(claim)
+            raise
 
     async def renew(self, claim: Claim) -> bool:
         """Let a claim last; see `Store.renew`."""
@@ -78,14 +104,35 @@ class DatabaseStore:
             body=answer.body,
         )
 
-    async def release(self, claim: Claim) -> None:
+    def release(self, claim: Claim) -> None:
         """Give a claim up; see `Store.release`."""
-        async with self._database.begin() as connection:
-            await connection.execute(self._table.delete().where(*self._is(claim)))
+        self._releases.add(claim)
+
+    async def aclose(self) -> None:
+        """Write which claims have been given up, before the database is closed."""
+        await self._releases.aclose()
+
+    @asynccontextmanager
+    async def _begin(
+        self, places: asyncio.Semaphore
+    ) -> AsyncGenerator[AsyncConnection]:
+        """Begin a transaction that writes, as soon as there is a place for it."""
+        try:
+            async with asyncio.timeout(self._seconds) as limit, places:
+                if self._database.is_sqlite:
+                    # It has a limit of its own, and one cut short may keep the lock.
+                    limit.reschedule(None)
+                async with self._database.begin() as connection:
+                    yield connection
+        except TimeoutError as error:
+            detail = f"not done in {self._seconds:g} s"
+            raise StorageUnavailableError(log_detail=detail) from error
 
     def _take(self, claim: Claim, request: str) -> sa.Insert:
-        """Write a claim where there is none, or one that has expired."""
+        """Write a claim where there is none, or one that has expired or is given up."""
         columns = self._table.c
+        is_expired = columns.expires_ms <= self._in_ms(0)
+        is_given_up = columns.claim.in_(self._releases.of(claim.key))
         row = {
             "request": request,
             "claim": claim.id,
@@ -100,7 +147,7 @@ class DatabaseStore:
             .on_conflict_do_update(
                 index_elements=[columns.id],
                 set_=row,
-                where=columns.expires_ms <= self._in_ms(0),
+                where=is_expired | (is_given_up & columns.status.is_(None)),
             )
             .returning(columns.id)
         )
@@ -137,7 +184,7 @@ class DatabaseStore:
 
     async def _update(self, claim: Claim, **values: int | str | bytes) -> bool:
         statement = self._table.update().where(*self._is(claim)).values(**values)
-        async with self._database.begin() as connection:
+        async with self._begin(self._saving) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
     def _is(self, claim: Claim) -> tuple[sa.ColumnElement[bool], ...]:

@@ -12,7 +12,7 @@ _log = get_logger(__name__)
 # A third of a claim's life: two renewals may fail.
 _RENEW_SECONDS = 20.0
 # Callers wait for it with a whole answer at hand.
-_SETTLE_SECONDS = 2.0
+_SAVE_SECONDS = 2.0
 
 
 class Lease:
@@ -20,13 +20,13 @@ class Lease:
 
     Used as an async context manager around the request, which releases the claim if it
     has not been settled. What goes wrong with the store is logged and not raised: the
-    answer has been paid for, and the claim expires by itself.
+    answer has been paid for.
 
     Args:
         store: Has the claim.
         claim: The claim.
         renew_seconds: How often it is renewed.
-        settle_seconds: How long the store may take to settle it.
+        save_seconds: How long the store may take to save the answer.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Lease:
         claim: Claim,
         *,
         renew_seconds: float = _RENEW_SECONDS,
-        settle_seconds: float = _SETTLE_SECONDS,
+        save_seconds: float = _SAVE_SECONDS,
     ) -> None:
         self._store = store
         self._claim = claim
         self._renew_seconds = renew_seconds
-        self._settle_seconds = settle_seconds
+        self._save_seconds = save_seconds
         self._is_settled = False
 
     async def __aenter__(self) -> Self:
@@ -66,17 +66,24 @@ class Lease:
         if self._is_settled:
             return
         self._renewal.cancel()
-        try:
-            async with asyncio.timeout(self._settle_seconds):
-                if answer is None:
-                    await self._store.release(self._claim)
-                elif not await self._store.save(self._claim, answer):
-                    _log.error("idempotency_claim_lost")
+        if answer is None:
+            self._store.release(self._claim)
             self._is_settled = True
+        else:
+            self._is_settled = await self._save(answer)
+
+    async def _save(self, answer: SavedAnswer) -> bool:
+        """Save the answer; returns whether the store has spoken."""
+        try:
+            async with asyncio.timeout(self._save_seconds):
+                if not await self._store.save(self._claim, answer):
+                    _log.error("idempotency_claim_lost")
+            return True
         except StorageUnavailableError as error:
             _log.error("idempotency_not_settled", detail=error.log_detail)
         except TimeoutError:
             _log.error("idempotency_not_settled", detail="it took too long")
+        return False
 
     async def _renew(self) -> None:
         while True:

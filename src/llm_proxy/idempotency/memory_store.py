@@ -80,7 +80,7 @@ class MemoryStore:
         self._forget()
         return True
 
-    async def release(self, claim: Claim) -> None:
+    def release(self, claim: Claim) -> None:
         """Give a claim up; see `Store.release`."""
         if self._find(claim) is not None:
             del self._claimed[claim.key]

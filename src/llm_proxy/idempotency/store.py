@@ -125,13 +125,12 @@ class Store(Protocol):
         """
         ...
 
-    async def release(self, claim: Claim) -> None:
+    def release(self, claim: Claim) -> None:
         """Give a claim up, so that the next request with the key is the first.
+
+        Returns at once. This process knows it from here on, others a moment later.
 
         Args:
             claim: Whose request is over.
-
-        Raises:
-            StorageUnavailableError: It may stand until it expires.
         """
         ...

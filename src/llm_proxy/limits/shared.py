@@ -165,7 +165,7 @@ class SharedCounters:
             try:
                 await self._tell()
             except StorageUnavailableError:
-                # Said by the breaker of Redis.
+                # Said by Redis' own log lines.
                 pass
             except Exception as error:  # noqa: BLE001 - leases must not expire for it
                 _log.error("leases_not_renewed", reason=repr(error))
@@ -204,16 +204,23 @@ class SharedCounters:
         while self._waiting:
             async with self._turn:
                 batch = dict(islice(self._waiting.items(), _MAX_BATCH))
-                try:
-                    await self._run(self._settle, settlements(batch))
-                except StorageUnavailableError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - others wait behind them
-                    _log.error("settlements_refused", reason=repr(error))
-                    self._lost += len(batch)
+                await self._write_batch(batch)
             for lease in batch:
                 self._waiting.pop(lease, None)
             self._admit_loss()
+
+    async def _write_batch(self, batch: Mapping[str, Settlement]) -> None:
+        """Settle leases, and keep no lease from it for the sake of another."""
+        from llm_proxy.storage.redis_driver import RefusedCommandError
+
+        try:
+            self._lost += await self._run(self._settle, settlements(batch))
+        except RefusedCommandError:
+            if len(batch) == 1:
+                self._lost += 1
+                return
+            for lease, settlement in batch.items():
+                await self._write_batch({lease: settlement})
 
     def _admit_loss(self) -> None:
         if self._lost:

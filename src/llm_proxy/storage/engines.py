@@ -24,6 +24,20 @@ _RECYCLE_SECONDS = 180
 _PAUSE_SECONDS = 0.02
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that gives back its lock when it is closed.
+
+    One whose caller was cancelled is closed while a cursor may still refer to it.
+    SQLite then keeps it, with its transaction and its lock, as long as the cursor.
+    Source: https://www.sqlite.org/c3ref/close.html
+    """
+
+    def close(self) -> None:
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
+
 def sqlite_engine(
     url: sa.URL, wait_seconds: float, size: int = _POOL_SIZE
 ) -> AsyncEngine:
@@ -42,7 +56,11 @@ def sqlite_engine(
     """
     engine = create_async_engine(
         url,
-        connect_args={"isolation_level": None, "timeout": wait_seconds},
+        connect_args={
+            "factory": _Connection,
+            "isolation_level": None,
+            "timeout": wait_seconds,
+        },
         pool_size=size,
         max_overflow=0,
         pool_timeout=wait_seconds,

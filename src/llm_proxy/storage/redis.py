@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,15 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from llm_proxy.storage.breaker import Breaker
 from llm_proxy.storage.faults import unavailable
-from llm_proxy.storage.redis_driver import connector, reported
+from llm_proxy.storage.redis_driver import (
+    RefusedCommandError,
+    answered,
+    connector,
+    reported,
+)
+from llm_proxy.telemetry import get_logger
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
+
+_log = get_logger(__name__)
 
 # More would not be faster, and a burst would spend its time on opening them.
 _MAX_CONNECTIONS = 10
 # A call in a burst needs as many turns of the loop as others stand before it.
 _PARTS = 100
+# What Redis says against one command it will say against the next one, too.
+_QUIET_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +51,11 @@ class Script:
 class Redis:
     """Commands and scripts with a bound on their time.
 
-    Whatever goes wrong with the server itself is a `StorageUnavailableError`; wrong
-    commands stay what redis-py makes of them. Nothing is tried again: after a failure
-    nobody knows whether the command was carried out. A server that was away is found
-    again by one of the next calls.
+    Whatever goes wrong is a `StorageUnavailableError`. If it is only that Redis does
+    not carry out a command, it is a `RefusedCommandError`: others go on, and the log
+    has an error, ``redis_refuses``, once a minute. Nothing is tried again: after a
+    failure nobody knows whether the command was carried out. A server that was away is
+    found again by one of the next calls.
 
     Args:
         url: As in ``REDIS_URL``.
@@ -61,6 +73,7 @@ class Redis:
         self._idle: list[AbstractConnection] = []
         self._breaker = Breaker("redis")
         self._is_closed = False
+        self._quiet_until = 0.0
 
     @property
     def is_away(self) -> bool:
@@ -95,6 +108,7 @@ class Redis:
 
         Raises:
             StorageUnavailableError: Redis is in trouble, or took too long.
+            RefusedCommandError: It does not carry out the command.
         """
         async with self._connection() as connection:
             return await _ask(connection, *command)
@@ -117,6 +131,7 @@ class Redis:
 
         Raises:
             StorageUnavailableError: Redis is in trouble, or took too long.
+            RefusedCommandError: A command of the script fails.
         """
         from redis.exceptions import NoScriptError
 
@@ -136,11 +151,20 @@ class Redis:
             # Those who wait here are in each other's way, and Redis is not to blame.
             await self._places.acquire()
         try:
-            with self._breaker.attempt(), reported():
+            with answered(), self._breaker.attempt(), reported():
                 async with self._limit(), self._lend() as connection:
                     yield connection
+        except RefusedCommandError as error:
+            self._tell(error)
+            raise
         finally:
             self._places.release()
+
+    def _tell(self, error: RefusedCommandError) -> None:
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _QUIET_SECONDS
+            _log.error("redis_refuses", reason=error.log_detail)
 
     @asynccontextmanager
     async def _limit(self) -> AsyncGenerator[None]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.settings import ConfigurationError
 from llm_proxy.storage.faults import unavailable
 
@@ -21,8 +22,22 @@ _FIXED: dict[str, Any] = {
     "retry_on_timeout": False,
     "driver_info": None,
 }
-# Answers without an exception of their own. Source: Redis, src/server.c, `shared`.
-_TROUBLE = ("BUSY ", "MISCONF ", "NOREPLICAS ")
+# Answers without an exception of their own.
+# Source: Redis, src/server.c, src/networking.c, src/script.c.
+_TROUBLE = (
+    "ACL failure in script",
+    "BUSY ",
+    "DENIED ",
+    "MISCONF ",
+    "NOREPLICAS ",
+    # Also to a client who has to say a password first, if its command is a long one.
+    "Protocol error",
+    "The user executing the script can't run this command",
+)
+
+
+class RefusedCommandError(StorageUnavailableError):
+    """Redis works, and will not carry out this command, such as for what a key has."""
 
 
 def connector(url: str) -> Callable[[], "AbstractConnection"]:
@@ -70,7 +85,7 @@ def _check(url: str) -> None:
 
 @contextmanager
 def reported() -> Generator[None]:
-    """Tell the trouble of the server from our own mistakes, which pass as they are.
+    """Tell the trouble of the server from that of a command, which passes as it is.
 
     Yields:
         Nothing.
@@ -86,6 +101,24 @@ def reported() -> Generator[None]:
         if not _is_trouble(error):
             raise
         raise unavailable(error) from error
+
+
+@contextmanager
+def answered() -> Generator[None]:
+    """Let what Redis has said against a command be trouble for those who need it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RefusedCommandError: It has.
+    """
+    from redis.exceptions import ResponseError
+
+    try:
+        yield
+    except ResponseError as error:
+        raise RefusedCommandError(log_detail=unavailable(error).log_detail) from error
 
 
 def _is_trouble(error: Exception) -> bool:

@@ -13,17 +13,18 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local expiry = string.format('%.0f', now + lease_seconds * 1000000)
 
+-- What a counter holds may not be ours: that is trouble for its claim alone.
 local renew = {}
 
 function renew.concurrent(key, lease, _, seconds)
-  redis.call('ZADD', key, expiry, lease)
+  redis.pcall('ZADD', key, expiry, lease)
   redis.call('EXPIRE', key, seconds)
 end
 
 function renew.money(key, _, amount, seconds, is_known)
   -- A Redis that starts again without its data hears again what is set aside.
   if not is_known then
-    redis.call('HINCRBY', key, 'taken', amount)
+    redis.pcall('HINCRBY', key, 'taken', amount)
     redis.call('EXPIRE', key, seconds)
   end
 end
@@ -35,7 +36,7 @@ redis.call('EXPIRE', processes, memory_seconds)
 local key, argument = 2, 4
 while key <= #KEYS do
   local lease_key, lease, count = KEYS[key], ARGV[argument], ARGV[argument + 1]
-  local state = redis.call('GET', lease_key)
+  local state = redis.pcall('GET', lease_key)
   if state ~= 'settled' then
     redis.call('SET', lease_key, 'open', 'EX', memory_seconds)
   end

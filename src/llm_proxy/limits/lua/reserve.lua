@@ -137,9 +137,6 @@ if #unknown > 1 then
   return unknown
 end
 
-if is_granted then
-  redis.call('SET', lease_key, 'open', 'EX', memory_seconds)
-end
 local standings = {'standings', redis.call('ZCARD', processes)}
 for _, claim in ipairs(claims) do
   if is_granted then
@@ -149,5 +146,9 @@ for _, claim in ipairs(claims) do
   standings[#standings + 1] = claim.is_granted and 1 or 0
   standings[#standings + 1] = math.max(0, claim.limit - claim.used)
   standings[#standings + 1] = claim.kind.reset(claim)
+end
+if is_granted then
+  -- Last, so that what an error leaves half taken is not given back whole.
+  redis.call('SET', lease_key, 'open', 'EX', memory_seconds)
 end
 return standings
