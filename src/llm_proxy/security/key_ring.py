@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _log = get_logger(__name__)
 
 # Callers wait for it, and the answer is one row.
-_QUERY_SECONDS = 2.0
+_QUERY_SECONDS = 4.0
 _MAX_UNKNOWN = 10_000
 _UNKNOWN_SECONDS = 10.0
 _MAX_TRIES = 3
