@@ -17,8 +17,6 @@ from llm_proxy.types import ChatRequest, FinishReason, Usage
 from llm_proxy.wire import Inquiry, asked_texts
 
 _log = get_logger(__name__)
-# Less than this is no wait.
-_WAITED_SECONDS = 0.001
 
 
 class Caching:
@@ -88,9 +86,7 @@ def after_look(call: Call, lookup: Lookup) -> Call:
     if lookup.result == "bypass":
         return call
     call.trace.headers.append((b"x-llm-proxy-cache", b"miss"))
-    route = call.route
-    if lookup.waited_seconds >= _WAITED_SECONDS:
-        route = route.after(lookup.waited_seconds)
+    route = call.route.after(lookup.waited_seconds)
     return replace(call, route=route, cache="miss")
 
 

@@ -13,7 +13,7 @@ from llm_proxy.wire import Inquiry, asked_texts
 # Longer texts are counted in a thread: this many take about two milliseconds.
 _MOST_INLINE = 32_768
 # Anthropic's upper bound for an image ("Vision", "Image costs"): its size is not known.
-_TOKENS_OF_MEDIA = 1600
+TOKENS_OF_MEDIA = 1600
 # What surrounds a text: the role of its turn and its ends.
 _TOKENS_OF_TEXT = 4
 _OUTPUT_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
@@ -36,7 +36,7 @@ class Demand:
 
     Attributes:
         texts: Lists what a model has to read.
-        media: Images, sounds and documents in it.
+        media: Counts the images, sounds and documents in it.
         output_tokens: The longest answer that is wanted; None leaves it to the model,
             and 0 is for what has no answer in tokens.
         answers: How many answers are wanted.
@@ -47,7 +47,7 @@ class Demand:
     """
 
     texts: Callable[[], Sequence[str]]
-    media: int = 0
+    media: Callable[[], int] = int
     output_tokens: int | None = None
     answers: int = 1
     dialect: str | None = None
@@ -70,7 +70,7 @@ class Demand:
         else:
             counted = await asyncio.to_thread(counter.count, texts, model)
         counted += self.token_ids
-        return counted + len(texts) * _TOKENS_OF_TEXT + self.media * _TOKENS_OF_MEDIA
+        return counted + len(texts) * _TOKENS_OF_TEXT + self.media() * TOKENS_OF_MEDIA
 
 
 # Of calls that are not paid by the token.
@@ -86,11 +86,14 @@ def demand_of_chat(request: ChatRequest) -> Demand:
     Returns:
         Its demand.
     """
-    media = sum(
-        isinstance(part, Media)
-        for message in request.messages
-        for part in message.content
-    )
+
+    def media() -> int:
+        return sum(
+            isinstance(part, Media)
+            for message in request.messages
+            for part in message.content
+        )
+
     return Demand(lambda: request.texts, media, request.max_tokens, dialect="")
 
 
@@ -125,7 +128,7 @@ def demand_of_fields(fields: Mapping[str, Any]) -> Demand:
         answers *= len(prompts)
     return Demand(
         lambda: list(asked_texts(fields)),
-        sum(1 for _ in _media(fields.get("messages", fields.get("input")))),
+        lambda: sum(1 for _ in _media(fields.get("messages", fields.get("input")))),
         output,
         answers,
         token_ids=_token_ids(prompts) + _token_ids(fields.get("input")),

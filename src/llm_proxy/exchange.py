@@ -22,9 +22,6 @@ from llm_proxy.routing import Reply, Target
 from llm_proxy.telemetry import Metrics
 from llm_proxy.types import FinishReason, Usage
 
-# Less than this is no wait.
-_WAITED_SECONDS = 0.001
-
 T = TypeVar("T")
 
 
@@ -117,10 +114,7 @@ class Exchange:
         held: Held | None = None,
     ) -> None:
         self._started = started
-        waited = self.seconds
-        is_late = waited >= _WAITED_SECONDS
-        # Who did not wait keeps the very route.
-        self.route = call.route.after(waited) if is_late else call.route
+        self.route = call.route.after(self.seconds)
         self.target: Target = call.route.first
         self.model: str | None = None
         self.usage = Usage()

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
 from llm_proxy.commands.database import opened
+from llm_proxy.commands.tables import print_table
 from llm_proxy.errors import InvalidInputError
 from llm_proxy.ledger.csv_text import Cell, csv_text
 from llm_proxy.ledger.days import read_day
@@ -25,7 +23,6 @@ from llm_proxy.settings import ConfigurationError
 commands = typer.Typer(
     help="What was used, and what it cost.", invoke_without_command=True
 )
-_WIDEST = 10_000
 AsCSV = Annotated[bool, typer.Option("--csv", help="For spreadsheets.")]
 
 
@@ -115,13 +112,7 @@ def _print(header: Sequence[str], rows: Sequence[Sequence[Cell]], as_csv: bool) 
     if as_csv:
         sys.stdout.writelines(csv_text(header, rows))
         return
-    table = Table(*(Column(name, no_wrap=True) for name in header))
-    for row in rows:
-        # As text, because names may look like rich's markup.
-        table.add_row(*(Text(_shown(cell)) for cell in row))
-    # A terminal that is too narrow breaks lines, but no name and no number.
-    width = Console(width=_WIDEST).measure(table).maximum
-    Console(width=max(width, Console().width)).print(table)
+    print_table(header, ([_shown(cell) for cell in row] for row in rows))
 
 
 def _shown(cell: Cell) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from llm_proxy.ledger.stored_text import storable
 from llm_proxy.telemetry import get_logger
+from llm_proxy.types.stored_text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -5,6 +5,8 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from llm_proxy.types.stored_text import is_plain, storable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -85,13 +87,13 @@ class Rows:
             entry.first_token_seconds,
         )
         texts = [*filter(None, self._texts(row))]
-        if _is_plain("".join(texts)) and max(map(len, texts)) <= _SHORT:
+        if is_plain("".join(texts)) and max(map(len, texts)) <= _SHORT:
             return row
         return tuple(map(self._fitted, range(len(row)), row))
 
     def _fitted(self, column: int, value: Value) -> Value:
         if isinstance(value, str) and column in self._lengths:
-            return _storable(value)[: self._lengths[column]]
+            return storable(value, self._lengths[column])
         return value
 
     def records(self, rows: Iterable[Row]) -> Iterator[Record]:
@@ -122,18 +124,3 @@ def _bounded(number: int) -> int:
     if 0 <= number <= _MAX_NUMBER:
         return number
     return max(-_MAX_NUMBER, min(number, _MAX_NUMBER))
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and "\0" not in text
-
-
-def _storable(text: str) -> str:
-    """Replace what UTF-8 or Postgres cannot hold: lone surrogates and NUL."""
-    if _is_plain(text):
-        return text
-    return (
-        text.encode(errors="replace")
-        .decode()
-        .replace("\0", "\N{REPLACEMENT CHARACTER}")
-    )

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from llm_proxy.config import ALIAS_PROVIDER
-from llm_proxy.ledger.stored_text import storable
+from llm_proxy.types.stored_text import storable
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table

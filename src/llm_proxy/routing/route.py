@@ -9,6 +9,9 @@ from llm_proxy.types import NO_TIMEOUTS, Timeouts
 
 StreamRecovery = Literal["off", "buffer", "continue"]
 
+# Less than this is no wait.
+_NO_WAIT_SECONDS = 0.001
+
 
 class Target(NamedTuple):
     """A deployment's name: a provider and its name of a model.
@@ -102,8 +105,11 @@ class Route:
             seconds: So much of it.
 
         Returns:
-            The same route with what is left until the deadline.
+            The same route with what is left until the deadline; who did not wait keeps
+            the very route.
         """
+        if seconds < _NO_WAIT_SECONDS:
+            return self
         left = max(0.0, self.deadline_seconds - seconds)
         return replace(self, deadline_seconds=left)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from llm_proxy.types.stored_text import storable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -104,7 +106,7 @@ async def write(connection: AsyncConnection, entry: AuditEntry) -> None:
     row: dict[str, str | int] = {"at_ms": entry.at_ms}
     for name, text in texts.items():
         length: int | None = getattr(audit.c[name].type, "length", None)
-        row[name] = _storable(text)[:length]
+        row[name] = storable(text, length)
     await connection.execute(audit.insert(), [row])
 
 
@@ -145,12 +147,12 @@ async def read(database: Database, query: AuditQuery) -> list[AuditEntry]:
         audit.c.subject: query.subject,
     }
     conditions = [
-        column == _storable(value)
+        column == storable(value)
         for column, value in named.items()
         if value is not None
     ]
     if query.before is not None:
-        conditions.append(audit.c.id < _storable(query.before))
+        conditions.append(audit.c.id < storable(query.before))
     statement = (
         sa.select(audit)
         .where(*conditions)
@@ -169,8 +171,3 @@ def _entry(row: Row[Any]) -> AuditEntry:
         details=orjson.loads(row.details),
         id=row.id,
     )
-
-
-def _storable(text: str) -> str:
-    """Replace what UTF-8 or Postgres cannot hold: lone surrogates and NUL."""
-    return text.encode(errors="replace").decode().replace("\0", "�")

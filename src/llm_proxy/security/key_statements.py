@@ -79,7 +79,7 @@ async def add_secret(connection: AsyncConnection, key_id: str, digest: str) -> N
     """
     from llm_proxy.storage.tables import key_secrets
 
-    row = {"digest": digest, "key_id": key_id, "created_ms": _now_ms()}
+    row = {"digest": digest, "key_id": key_id, "created_ms": now_ms()}
     await connection.execute(key_secrets.insert(), [row])
 
 
@@ -97,15 +97,20 @@ async def end_secrets(
 
     from llm_proxy.storage.tables import key_secrets
 
-    expires_ms, now_ms = key_secrets.c.expires_ms, _now_ms()
-    end_ms = now_ms + round(overlap_seconds * 1000)
+    expires_ms, ended_ms = key_secrets.c.expires_ms, now_ms()
+    end_ms = ended_ms + round(overlap_seconds * 1000)
     of_key = key_secrets.c.key_id == key_id
     ends_later = sa.or_(expires_ms.is_(None), expires_ms > end_ms)
     await connection.execute(
         key_secrets.update().where(of_key, ends_later).values(expires_ms=end_ms)
     )
-    await connection.execute(key_secrets.delete().where(of_key, expires_ms <= now_ms))
+    await connection.execute(key_secrets.delete().where(of_key, expires_ms <= ended_ms))
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """Tell the time as the rows of keys have it.
+
+    Returns:
+        Milliseconds since 1970.
+    """
     return round(time.time() * 1000)

@@ -17,6 +17,7 @@ from llm_proxy.security.key_statements import (
     end_secrets,
     existing_key,
     find_key,
+    now_ms,
 )
 from llm_proxy.security.key_text import new_secret
 from llm_proxy.security.virtual_key import VirtualKey
@@ -195,14 +196,14 @@ class KeyStore:
             NotFoundError: There is no such key.
             StorageUnavailableError: The database does not take it.
         """
-        now_ms = _now_ms()
+        ended_ms = now_ms()
         async with self._changing(key_id) as (connection, change):
             key = await existing_key(connection, key_id)
             if key.revoked_at is not None:
                 return key
-            await change_row(connection, key_id, changed_ms=change, revoked_ms=now_ms)
+            await change_row(connection, key_id, changed_ms=change, revoked_ms=ended_ms)
             await write(connection, AuditEntry(actor, "key.revoke", key_id))
-        return replace(key, revoked_at=to_seconds(now_ms))
+        return replace(key, revoked_at=to_seconds(ended_ms))
 
     async def get(self, key_id: str) -> VirtualKey | None:
         """Look a key up, also one that is revoked or has expired.
@@ -276,7 +277,7 @@ class KeyStore:
                 )
             newest = sa.select(sa.func.max(virtual_keys.c.changed_ms))
             latest: int = await connection.scalar(newest) or 0
-            yield connection, max(_now_ms(), latest + 1)
+            yield connection, max(now_ms(), latest + 1)
         for listener in self._listeners:
             listener(key_id)
 
@@ -284,7 +285,3 @@ class KeyStore:
 def _check_usable(key: VirtualKey) -> None:
     if not key.is_usable(time.time()):
         raise InvalidInputError("The key is revoked or has expired")
-
-
-def _now_ms() -> int:
-    return round(time.time() * 1000)

@@ -13,14 +13,13 @@ from llm_proxy.api.response import json_response
 from llm_proxy.api.v1.forwarding import run_errand
 from llm_proxy.api.v1.inquiries import read_inquiry
 from llm_proxy.api.v1.surfaces import ANTHROPIC, RESPONSES, own_headers
+from llm_proxy.demand import TOKENS_OF_MEDIA
 from llm_proxy.providers import Errand, ProviderFactory
 from llm_proxy.routing import Catalog, Target
 from llm_proxy.tokens import count_tokens
 from llm_proxy.types import ChatRequest, Media, Part, Text, Thinking, ToolCall
 from llm_proxy.wire import Inquiry, splice
 
-# Anthropic's upper bound for an image ("Vision", "Image costs"): its size is not known.
-_TOKENS_OF_MEDIA = 1600
 # What surrounds a turn: its role and its ends.
 _TOKENS_OF_TURN = 4
 
@@ -76,7 +75,7 @@ async def _estimate(request: Request, inquiry: Inquiry, target: Target) -> int:
         counted = await asyncio.to_thread(count_tokens, texts, target.model)
     parts = [part for message in asked.messages for part in message.content]
     media = sum(isinstance(part, Media) for part in parts)
-    return counted + media * _TOKENS_OF_MEDIA + len(asked.messages) * _TOKENS_OF_TURN
+    return counted + media * TOKENS_OF_MEDIA + len(asked.messages) * _TOKENS_OF_TURN
 
 
 def _texts(request: ChatRequest) -> Iterator[str]:
