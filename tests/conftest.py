@@ -24,15 +24,23 @@ from hypothesis import settings as hypothesis_settings
 from llm_proxy.main import create_app
 from llm_proxy.settings import Settings
 
-# Enough to notice a regression in seconds; new code is tried with thousands by hand.
+# Enough to notice a regression in seconds, and the same for everyone: what passes once
+# passes again. New mistakes are looked for with "explore", by thousands and at random.
 # A slow machine fails nothing.
 hypothesis_settings.register_profile(
     "house",
     max_examples=30,
+    derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-hypothesis_settings.load_profile("house")
+hypothesis_settings.register_profile(
+    "explore",
+    hypothesis_settings.get_profile("house"),
+    max_examples=2000,
+    derandomize=False,
+)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 TOKEN = "test_token"
 OPENAI_KEY = "openai-key"

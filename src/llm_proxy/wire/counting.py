@@ -4,6 +4,7 @@ They are read from all dialects in which callers speak, and nothing is refused: 
 cannot be read is no text.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -139,6 +140,9 @@ _PIECES = {
     "openai_completions": _strings("text"),
     "openai_responses": _strings("delta"),
 }
+_WHOLE_ESCAPES = re.compile(
+    rb"[^\\]*+(?:\\(?:[^u]|u[0-9a-fA-F]{4})[^\\]*+)*+", re.DOTALL
+)
 # For JSON that breaks off.
 _ALL = _strings("text", "content", "refusal", "arguments", "thinking", *_THOUGHTS)
 
@@ -157,8 +161,19 @@ def _unescaped(text: bytes) -> str:
         try:
             unescaped: str = orjson.loads(b'"%b"' % text)
         except orjson.JSONDecodeError:
-            # Half an escape, or half a character, is where the data was cut off.
-            pass
-        else:
-            return unescaped
+            return _unescaped_so_far(text)
+        return unescaped
     return text.decode(errors="replace")
+
+
+def _unescaped_so_far(text: bytes) -> str:
+    """Read a string that breaks off, maybe within an escape or a character."""
+    if whole := _WHOLE_ESCAPES.match(text):
+        text = whole[0]
+    told = text.decode(errors="replace")
+    try:
+        unescaped: str = json.loads(f'"{told}"', strict=False)
+    except json.JSONDecodeError:
+        return told
+    # Half of a pair of surrogates is no character.
+    return unescaped.encode(errors="ignore").decode()
