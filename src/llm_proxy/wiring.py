@@ -201,10 +201,13 @@ def _cache(state: State, settings: Settings, config: ProxyConfig) -> Cache | Non
         return None
     redis: Redis | None = state.redis
     store: Store = MemoryStore(settings.max_cache_bytes)
+    flights = None
     if redis is not None:
         from llm_proxy.cache.shared import SharedStore
+        from llm_proxy.cache.shared_flights import SharedFlights
 
         store = SharedStore(redis)
+        flights = SharedFlights(redis, store)
     policy = CachePolicy(
         settings.cache_policy, settings.cache_ttl, settings.cached_surfaces
     )
@@ -219,7 +222,7 @@ def _cache(state: State, settings: Settings, config: ProxyConfig) -> Cache | Non
     )
     version = hashlib.sha256(repr(rules).encode()).hexdigest()
     index = _semantic_index(settings.semantic_cache_threshold)
-    return Cache(store, policy, version, state.metrics.observe_cache, index)
+    return Cache(store, policy, version, state.metrics.observe_cache, index, flights)
 
 
 def _semantic_index(threshold: float | None) -> SemanticIndex | None:

@@ -1,5 +1,8 @@
 """What one key was answered, no other key ever sees, whichever process it asks."""
 
+import asyncio
+from collections import Counter
+
 import pytest
 from tests.live import CHAT
 
@@ -21,3 +24,18 @@ async def test_two_tenants_with_one_prompt_ask_the_upstream_twice(
     caches = [each.headers["x-llm-proxy-cache"] for each in told]
     assert caches == ["miss", "hit", "hit", "hit"] * 2
     assert (await company.bill())[model]["requests"] == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_all_ask_at_the_same_time_is_asked_once(company, callers, stream):
+    key = await callers.key()
+    model = f"slow-first-token-{300 + stream}"
+    question = {"path": CHAT, "model": f"one/{model}", "prompt": "Hi", "stream": stream}
+
+    told = await asyncio.gather(
+        *(callers.ask(key, at=number, **question) for number in range(20))
+    )
+
+    caches = Counter(each.headers["x-llm-proxy-cache"] for each in told)
+    assert caches["miss"] == 1
+    assert (await company.bill())[model]["requests"] == 1

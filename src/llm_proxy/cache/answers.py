@@ -18,6 +18,7 @@ from llm_proxy.types import SurfaceName
 
 if TYPE_CHECKING:
     from llm_proxy.cache.semantic import SemanticIndex
+    from llm_proxy.cache.shared_flights import SharedFlights
 
 
 class Cache:
@@ -30,22 +31,27 @@ class Cache:
             providers, this program. Answers of another version are not found.
         observe: Is told how each question was answered.
         index: Finds questions that mean the same; None if only the same ones count.
+        shared_flights: Of all processes that share the store; None if none does.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it consists of as many parts
         self,
         store: Store,
         policy: Policy,
         policy_version: str,
         observe: Callable[[Result], None],
         index: SemanticIndex | None = None,
+        shared_flights: SharedFlights | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
         self._policy_version = policy_version
         self._observe = observe
         self._index = index
-        self._flights: Flights[Found] = Flights()
+        self._shared_flights = shared_flights
+        self._flights: Flights[Found] = Flights(
+            str if shared_flights is None else shared_flights.leave
+        )
 
     @property
     def surfaces(self) -> Collection[SurfaceName]:
@@ -104,13 +110,14 @@ class Cache:
         store, policy = self._store, self._policy
         key = cache_key(tenant, question, self._policy_version)
         times = await store.seen(tenant, key) if policy.counts else 0
-        slot = Slot(store, policy, tenant, key, times)
+        slot = Slot(store, policy, tenant, key, times, flights=self._shared_flights)
         if not control.reads:
             return Lookup("bypass", slot=slot)
         started = time.perf_counter()
         landed = await self._flights.join(key, seconds / 2)
         if isinstance(landed, Lead):
-            lookup = await self._lead(slot, landed, question, control)
+            left = seconds - (time.perf_counter() - started)
+            lookup = await self._lead(slot, landed, question, control, left)
         elif landed is not None and _accepts(control, landed):
             lookup = Lookup(landed.result, landed.entry)
         else:
@@ -119,7 +126,12 @@ class Cache:
         return lookup
 
     async def _lead(
-        self, slot: Slot, lead: Lead[Found], question: Question, control: CacheControl
+        self,
+        slot: Slot,
+        lead: Lead[Found],
+        question: Question,
+        control: CacheControl,
+        seconds: float,
     ) -> Lookup:
         """Look into the store, for all who wait."""
         try:
@@ -129,6 +141,8 @@ class Cache:
                 place = self._index.place(slot.tenant, question, version)
                 slot = replace(slot, place=place)
                 found = await _find_alike(slot)
+            if found is None and self._shared_flights is not None:
+                found = await _find_elsewhere(slot, self._shared_flights, seconds)
         except BaseException as error:
             lead.fail(error)
             raise
@@ -145,6 +159,14 @@ def _accepts(control: CacheControl, found: Found) -> bool:
 async def _find(slot: Slot, key: str, result: Result) -> Found | None:
     entry = await slot.store.get(slot.tenant, key)
     return None if entry is None else Found(entry, result)
+
+
+async def _find_elsewhere(
+    slot: Slot, flights: SharedFlights, seconds: float
+) -> Found | None:
+    """Wait for a process that asks already."""
+    entry = await flights.join(slot.tenant, slot.key, seconds, seconds / 2)
+    return None if entry is None else Found(entry, "flight")
 
 
 async def _find_alike(slot: Slot) -> Found | None:

@@ -67,9 +67,14 @@ _Turn = asyncio.Future[Any]
 
 
 class Flights(Generic[T]):
-    """Lets one of those ask who ask the same, and the others wait."""
+    """Lets one of those ask who ask the same, and the others wait.
 
-    def __init__(self) -> None:
+    Args:
+        ended: Is told what was asked, once nobody asks it any more.
+    """
+
+    def __init__(self, ended: Callable[[str], object] = str) -> None:
+        self._ended = ended
         self._waiting: dict[str, deque[_Turn]] = {}
 
     async def join(self, key: str, seconds: float) -> T | Lead[T] | None:
@@ -89,7 +94,7 @@ class Flights(Generic[T]):
         queue = self._waiting.get(key)
         if queue is None:
             queue = self._waiting[key] = deque()
-            return Lead(queue, partial(self._waiting.pop, key))
+            return Lead(queue, partial(self._end, key))
         turn: _Turn = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
@@ -110,6 +115,10 @@ class Flights(Generic[T]):
         if isinstance(landed, InvalidInputError):
             raise landed
         return landed
+
+    def _end(self, key: str) -> None:
+        del self._waiting[key]
+        self._ended(key)
 
 
 def _give(turn: _Turn, what: object) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from llm_proxy.cache.flights import Lead
     from llm_proxy.cache.semantic import Place
+    from llm_proxy.cache.shared_flights import SharedFlights
     from llm_proxy.cache.store import Store
 
 # Given an answer that was kept; the one to a question that means the same; given none;
@@ -41,6 +42,7 @@ class Slot:
         key: Its name.
         times: How often it was asked for.
         place: Where questions that mean the same find it; None if none does.
+        flights: Of several processes; None where there is one.
     """
 
     store: Store
@@ -49,6 +51,7 @@ class Slot:
     key: str
     times: int
     place: Place | None = None
+    flights: SharedFlights | None = None
 
     async def put(self, entry: Entry, nanos: int) -> None:
         """Keep an answer if it is worth it.
@@ -62,6 +65,8 @@ class Slot:
             await self.store.put(self.tenant, self.key, entry, ttl)
             if self.place is not None:
                 self.place.add(self.key)
+        elif self.flights is not None:
+            await self.flights.show(self.tenant, self.key, entry)
 
 
 class Lookup:
