@@ -264,8 +264,8 @@ def _is_unambiguous(
 ) -> bool:
     """Says whether every server on the way reads this head as we do.
 
-    RFC 9112: one Host (3.2), which is that of an absolute target (3.2.2); no transfer
-    coding but chunked, and none in HTTP/1.0 (6.1).
+    RFC 9112: one Host (3.2), which only HTTP/1.0 may leave out, and which is that of an
+    absolute target (3.2.2); no transfer coding but chunked, and none in HTTP/1.0 (6.1).
     """
     # Cheaper than to look at each; only where a name is repeated it hides something.
     fields = dict(headers)
@@ -280,7 +280,9 @@ def _is_unambiguous(
     ):
         return False
     host = fields.get(b"host")
-    if target.startswith(b"/") or host is None:
+    if host is None:
+        return version == "1.0"
+    if target.startswith(b"/"):
         return True
     authority = target.partition(b"://")[2].partition(b"/")[0]
     return authority.lower() in (b"", host.lower())

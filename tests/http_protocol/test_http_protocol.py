@@ -397,7 +397,7 @@ class TestDeadlines:
 
 
 def _head_of(size: int) -> bytes:
-    return b"GET / HTTP/1.1\r\nX-Long: %b\r\n\r\n" % (b"x" * size)
+    return b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: %b\r\n\r\n" % (b"x" * size)
 
 
 class TestSize:
@@ -405,7 +405,9 @@ class TestSize:
         "head",
         [
             pytest.param(_head_of(200_000), id="one header"),
-            pytest.param(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 40_000, id="many"),
+            pytest.param(
+                b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 40_000, id="many"
+            ),
             pytest.param(b"GET /" + b"x" * 200_000, id="request line"),
             pytest.param(b"\r\n" * 100_000, id="line ends"),
             pytest.param(CHUNKED + b"1;" + b"x" * 200_000, id="chunk extension"),
@@ -447,7 +449,10 @@ class TestSize:
 
     async def test_a_head_below_the_limit_and_a_large_body_pass(self, edge):
         client = await edge.connect()
-        head = b"POST / HTTP/1.1\r\nX-Long: %b\r\nContent-Length: 300000\r\n\r\n"
+        head = (
+            b"POST / HTTP/1.1\r\nHost: a\r\n"
+            b"X-Long: %b\r\nContent-Length: 300000\r\n\r\n"
+        )
         await client.send(head % (b"x" * 65_000) + b"y" * 300_000)
         answer = await client.answer()
         assert (answer.status, len(answer.body)) == (200, 300_000)
@@ -459,7 +464,7 @@ class TestSize:
 
     async def test_requests_waiting_on_one_connection_are_bounded(self, edge):
         client = await edge.connect()
-        lazy = b"GET /lazy HTTP/1.1\r\n\r\n"
+        lazy = b"GET /lazy HTTP/1.1\r\nHost: a\r\n\r\n"
         await client.send(lazy + GET * 100)
         await edge.received(len(lazy + GET * 100))
         edge.app.go.set()
@@ -476,23 +481,27 @@ class TestMalformedRequests:
             pytest.param(b"GET / HTTP/1.1\nHost: test\n\n", id="bare LF"),
             pytest.param(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", id="CONNECT"),
             pytest.param(
-                b"POST / HTTP/1.1\r\nContent-Length: 5\r\n"
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
                 b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                 id="CL+TE",
             ),
             pytest.param(
-                b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+                b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
                 b"Content-Length: 5\r\n\r\n0\r\n\r\n",
                 id="TE+CL",
             ),
             pytest.param(
-                b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+                b"POST / HTTP/1.1\r\nHost: a\r\n"
+                b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
                 id="two lengths",
             ),
             pytest.param(
-                b"POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", id="TE"
+                b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n",
+                id="TE",
             ),
-            pytest.param(b"GET / HTTP/1.1\r\nX-A: b\r\n c\r\n\r\n", id="folding"),
+            pytest.param(
+                b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n", id="folding"
+            ),
             pytest.param(b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", id="one bare LF"),
             pytest.param(b"GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", id="bare CR"),
             pytest.param(b"GET /\r\n\r\n", id="HTTP/0.9"),
@@ -505,6 +514,8 @@ class TestMalformedRequests:
             pytest.param(
                 b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", id="one host twice"
             ),
+            pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="no host"),
+            pytest.param(b"GET http://b/ HTTP/1.1\r\n\r\n", id="host in target"),
             pytest.param(
                 b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", id="another host"
             ),
@@ -512,22 +523,26 @@ class TestMalformedRequests:
                 b"GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n", id="user and host"
             ),
             pytest.param(
-                b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
+                b"POST / HTTP/1.1\r\nHost: a\r\n"
+                b"Content-Length: 5\r\nContent-Length: 5\r\n\r\n",
                 id="one length twice",
             ),
             pytest.param(
-                b"POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n", id="lengths"
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n",
+                id="lengths",
             ),
             pytest.param(
-                b"POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", id="signed length"
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n",
+                id="signed length",
             ),
             pytest.param(
-                b"POST / HTTP/1.1\r\nContent-Length : 5\r\n\r\n", id="space, colon"
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\n",
+                id="space, colon",
             ),
             *(
                 pytest.param(
-                    b"POST / HTTP/1.1\r\nTransfer-Encoding: %b\r\n\r\n0\r\n\r\n"
-                    % coding,
+                    b"POST / HTTP/1.1\r\nHost: a\r\n"
+                    b"Transfer-Encoding: %b\r\n\r\n0\r\n\r\n" % coding,
                     id=f"TE {coding!r}",
                 )
                 for coding in (
@@ -574,7 +589,8 @@ class TestMalformedRequests:
             pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", id="asterisk"),
             pytest.param(CHUNKED + b"5;a=b\r\nhello\r\n0\r\n\r\n", id="extension"),
             pytest.param(
-                b"POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
+                b"POST / HTTP/1.1\r\nHost: a\r\n"
+                b"Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
                 id="upper case",
             ),
         ],
@@ -597,7 +613,7 @@ class TestMalformedRequests:
     async def test_an_upgrade_without_a_body_is_an_ordinary_request(self, edge):
         client = await edge.connect()
         await client.send(
-            b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
         )
         assert (await client.answer()).status == 200
 
