@@ -84,39 +84,35 @@ class Booked:
 
     Attributes:
         tokens: Input and output together.
-        costs: What each attempt that has reached an upstream has cost; None if nobody
-            has worked it out.
+        costs: What each attempt that has reached an upstream has cost.
         done: Done once that is durable; None if nothing has to be written.
+        nanos: What all of it has cost, as far as that is known, in billionths of a US
+            dollar.
+        cost_source: Who knows that, as of the last attempt that had to be paid;
+            ``unknown`` as soon as the cost of one attempt is; None if nobody has worked
+            it out.
+        dollars: The cost in US dollars; None unless all of it is known.
     """
 
     tokens: int = 0
-    costs: tuple[tuple[Target, Cost], ...] | None = None
+    costs: tuple[tuple[Target, Cost], ...] = ()
     done: asyncio.Future[None] | None = None
+    nanos: int = 0
+    cost_source: CostSource | None = None
+    dollars: str | None = None
 
-    @property
-    def nanos(self) -> int:
-        """What all of it has cost, as far as that is known.
 
-        In billionths of a US dollar.
-        """
-        return sum(cost.nanos for _, cost in self.costs or ())
-
-    @property
-    def cost_source(self) -> CostSource | None:
-        """Who knows that, as of the last attempt that had to be paid.
-
-        ``unknown`` as soon as the cost of one attempt is; None if nobody has asked.
-        """
-        if self.costs is None:
-            return None
-        paid = [cost.source for _, cost in self.costs if cost.source != "none"]
-        return "unknown" if "unknown" in paid else next(reversed(paid), "none")
-
-    @property
-    def dollars(self) -> str | None:
-        """The same in US dollars; None unless all of it is known."""
-        is_known = self.cost_source not in (None, "unknown")
-        return dollars(self.nanos) if is_known else None
+def _booked(
+    tokens: int, costs: list[tuple[Target, Cost]], done: asyncio.Future[None] | None
+) -> Booked:
+    nanos = 0
+    source: CostSource = "none"
+    for _, cost in costs:
+        nanos += cost.nanos
+        if cost.source != "none" and source != "unknown":
+            source = cost.source
+    known = None if source == "unknown" else dollars(nanos)
+    return Booked(tokens, tuple(costs), done, nanos, source, known)
 
 
 class Accounts:
@@ -218,7 +214,7 @@ class Accounts:
             if self._ledger is not None:
                 # Rows become durable in their order, so the last one stands for all.
                 done = self._ledger.add(entry)
-        return Booked(tokens, tuple(costs), done)
+        return _booked(tokens, costs, done)
 
     def _entry(
         self,

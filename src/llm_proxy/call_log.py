@@ -23,7 +23,7 @@ def report(outcome: Outcome, booked: Booked, metrics: Metrics, project: str) -> 
 def _count(outcome: Outcome, booked: Booked, metrics: Metrics) -> None:
     for tried in outcome.tried:
         metrics.observe_attempt(tried.target.provider, tried.outcome)
-    for target, cost in booked.costs or ():
+    for target, cost in booked.costs:
         metrics.observe_cost(target.provider, target.model, cost.nanos)
     metrics.observe_call(
         provider=outcome.target.provider,

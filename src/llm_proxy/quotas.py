@@ -41,7 +41,7 @@ class Unpriced:
         Args:
             booked: What a call has used.
         """
-        for target, cost in booked.costs or ():
+        for target, cost in booked.costs:
             # What an attempt has cost may be unknown for other reasons as well.
             if cost.source != "unknown" or self._costs.is_priced(*target):
                 continue

@@ -58,7 +58,7 @@ def new_call(
     state["trace"] = trace
     traces: Traces = request.app.state.traces
     traces.keep(trace)
-    headers = dict(request.scope["headers"])
+    headers: Mapping[bytes, bytes] = state["headers"]
     return Call(
         principal,
         _told(headers, b"x-llm-proxy-feature") or feature,
@@ -140,7 +140,7 @@ def wished_route(
         UnknownModelError: A fallback's name leads nowhere.
     """
     # One wish of a kind, or a long list of fallbacks could come in parts.
-    headers = dict(request.scope["headers"])
+    headers: Mapping[bytes, bytes] = request.scope["state"]["headers"]
     for name, heed in _WISHES.items():
         if name in headers:
             route = heed(route, headers[name].decode("latin-1"), request)

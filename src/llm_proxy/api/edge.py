@@ -30,9 +30,9 @@ _QUIET_ROUTES = frozenset(("/livez", "/readyz", "/health", "/api/v1/health"))
 class Edge:
     """The outermost middleware.
 
-    It leaves ``request_id``, ``client_ip``, ``started`` and the server's ``send`` in
-    ``scope["state"]`` and reads ``principal``, ``standing`` and ``error_code``, where
-    others have left them.
+    It leaves ``request_id``, ``client_ip``, ``started``, the server's ``send``, and the
+    last of each of the ``headers`` in ``scope["state"]`` and reads ``principal``,
+    ``standing`` and ``error_code``, where others have left them.
 
     Args:
         app: The application inside.
@@ -74,24 +74,22 @@ class Edge:
                 self._account(scope, status, time.perf_counter() - started)
 
     def _identify(self, scope: Scope) -> None:
-        request_id = forwarded_proto = None
-        forwarded_for: list[str] = []
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                request_id = value
-            elif name == b"x-forwarded-for":
-                forwarded_for.append(value.decode("latin-1"))
-            elif name == b"x-forwarded-proto":
-                forwarded_proto = value
         state = scope["state"]
+        state["headers"] = headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id")
+        forwarded_for = b""
+        if b"x-forwarded-for" in headers:
+            values = [v for name, v in scope["headers"] if name == b"x-forwarded-for"]
+            forwarded_for = b",".join(values)
         if request_id is not None and _REQUEST_ID.fullmatch(request_id):
             state["request_id"] = request_id.decode("ascii")
         else:
             state["request_id"] = f"req_{os.urandom(16).hex()}"
         peer = scope["client"][0] if scope.get("client") else "unknown"
-        state["client_ip"] = self._addresses.of(peer, ",".join(forwarded_for))
+        state["client_ip"] = self._addresses.of(peer, forwarded_for.decode("latin-1"))
         state["is_https"] = scope["scheme"] == "https" or (
-            forwarded_proto == b"https" and self._addresses.is_trusted(peer)
+            headers.get(b"x-forwarded-proto") == b"https"
+            and self._addresses.is_trusted(peer)
         )
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
