@@ -3,8 +3,12 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import ip_network
 
 import pytest
+from tests.ledger.rows import row
 
 from llm_proxy.cli import main
 from llm_proxy.security.audit import AuditQuery, read
@@ -14,11 +18,18 @@ from llm_proxy.security.key_text import is_well_formed
 from llm_proxy.security.pepper import find_pepper
 from llm_proxy.security.virtual_key import VirtualKey, is_key_id
 from llm_proxy.settings import load_settings
-from llm_proxy.storage import Database
-from llm_proxy.types import Budget, Principal
+from llm_proxy.storage import Database, ledger
+from llm_proxy.types import Allowance, Budget, Principal
 
 TOKEN = "4fXbkqzQ0sW7vJ2mYtR9uLpE6cHdN1oA"  # pragma: allowlist secret
 NOBODY = "key_0000000000000000"
+TERMS = (
+    "--project mail --tag a --tag b --model gpt-* --surface chat --network 10.0.0.0/8 "
+    "--expires 2100-01-01 --rpm 60 --tpm 1000 --concurrent 4 "
+    "--budget-day 0.5 --budget-month 20 --warn-at 0.25"
+)
+DAY, MONTH = Budget("day", 5 * 10**8, 0.25), Budget("month", 20 * 10**9, 0.25)
+ALLOWANCE = Allowance(60, 1000, 4, (DAY, MONTH))
 
 
 @pytest.fixture
@@ -107,7 +118,7 @@ def test_options_describe_the_key(make):
     options += " --role operator --scope keys:read --scope models:call --model gpt-*"
     options += " --model o3 --surface openai --network 10.0.0.0/8 --network ::1"
     options += " --expires 30d --rpm 60 --tpm 1000 --concurrent 4"
-    options += " --budget-day 0.5 --budget-month 20 --budget-total 100"
+    options += " --budget-day 0.5 --budget-month 20 --budget-total 100 --warn-at 0.5"
     key = stored(make(*options.split())[0])
 
     assert (key.name, key.created_by) == ("sheets", "cli")
@@ -123,9 +134,9 @@ def test_options_describe_the_key(make):
     assert key.allowance.tokens_per_minute == 1000
     assert key.allowance.concurrent_requests == 4
     assert key.allowance.budgets == (
-        Budget("day", 500_000_000),
-        Budget("month", 20_000_000_000),
-        Budget("total", 100_000_000_000),
+        Budget("day", 500_000_000, 0.5),
+        Budget("month", 20_000_000_000, 0.5),
+        Budget("total", 100_000_000_000, 0.5),
     )
 
 
@@ -139,6 +150,115 @@ def test_key_without_options_is_a_developers(make):
 
 def test_key_may_end_on_a_day(make):
     assert stored(make("--expires", "2100-01-01")[0]).expires_at == 4_102_444_800
+
+
+def allows(**bounds: object) -> dict[str, object]:
+    return {"allowance": replace(ALLOWANCE, **bounds)}
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        ("--name reports", {"name": "reports"}),
+        ("--project x", {"project": "x"}),
+        ("--unset project", {"project": ""}),
+        ("--tag b --tag c", {"tags": ("b", "c")}),
+        ("--unset tag", {"tags": ()}),
+        ("--model o3", {"models": ("o3",)}),
+        ("--unset model", {"models": None}),
+        ("--surface openai", {"surfaces": frozenset(("openai",))}),
+        ("--unset surface", {"surfaces": None}),
+        ("--network ::1", {"networks": (ip_network("::1"),)}),
+        ("--unset network", {"networks": ()}),
+        ("--expires 2100-01-02", {"expires_at": 4_102_531_200}),
+        ("--unset expires", {"expires_at": None}),
+        ("--rpm 5", allows(requests_per_minute=5)),
+        ("--unset rpm", allows(requests_per_minute=None)),
+        (
+            "--tpm 5 --unset concurrent",
+            allows(tokens_per_minute=5, concurrent_requests=None),
+        ),
+        ("--budget-day 1", allows(budgets=(Budget("day", 10**9, 0.25), MONTH))),
+        ("--budget-total 0", allows(budgets=(DAY, MONTH, Budget("total", 0, 0.25)))),
+        ("--unset budget-day", allows(budgets=(MONTH,))),
+        ("--unset budget-day --unset budget-month", allows(budgets=())),
+        (
+            "--warn-at 0",
+            allows(budgets=(replace(DAY, warn_at=0), replace(MONTH, warn_at=0))),
+        ),
+        (
+            "--unset warn-at --unset budget-day",
+            allows(budgets=(replace(MONTH, warn_at=0.8),)),
+        ),
+    ],
+)
+def test_what_no_option_names_stays(run, make, options, changes):
+    key_id, secret = make("--owner", "anna", *TERMS.split())
+    before = stored(key_id)
+    assert before.allowance == ALLOWANCE
+    status, text = run("update", key_id, *options.split(), "--json")
+
+    assert status == 0
+    assert stored(key_id) == replace(before, **changes)
+    shown = json.loads(text)
+    assert (shown["id"], shown["name"]) == (key_id, changes.get("name", "sheets"))
+    assert caller(secret) == stored(key_id).principal
+    [entry, _] = in_database(lambda store: read(store.database, AuditQuery()))
+    assert (entry.action, entry.actor.name) == ("key.update", "cli")
+    assert [*entry.details] == [*changes]
+
+
+def test_key_is_shown_with_what_is_left_of_its_budgets(run, make):
+    key_id, secret = make("--budget-day", "1", "--budget-total", "0.25")
+    in_database(lambda store: _spend(store, key_id))
+    status, table = run("show", key_id)
+    _, text = run("show", key_id, "--json")
+
+    assert status == 0
+    assert key_id in table
+    assert secret not in table + text
+    lines = [line.replace("│", " ").split() for line in table.splitlines()]
+    assert ["day", "1", "0.15", "0.85"] in lines
+    assert ["total", "0.25", "0.300000001", "0"] in lines
+    assert json.loads(text)["budgets"] == [
+        {"period": "day", "limit": "1", "spent": "0.15", "remaining": "0.85"},
+        {"period": "total", "limit": "0.25", "spent": "0.300000001", "remaining": "0"},
+    ]
+
+
+async def _spend(store: KeyStore, key_id: str) -> None:
+    today = datetime.now(UTC).date().isoformat()
+    rows = [
+        row(f"{today} 00:00", principal=key_id, cost_nanos=150_000_000),
+        row("2020-02-29 00:00", principal=key_id, cost_nanos=150_000_001),
+    ]
+    async with store.database.begin() as connection:
+        await connection.execute(ledger.insert(), rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        (
+            TERMS,
+            "tags: a, b; models: gpt-*; surfaces: chat; networks: 10.0.0.0/8; "
+            "requests_per_minute: 60; concurrent_requests: 4; warn_at: 0.25; "
+            "state: ends 2100-01-01 00:00+00:00",
+        ),
+        (
+            "--role operator --scope models:call --scope keys:read",
+            "role: operator; scopes: keys:read, models:call; tags: -; models: all; "
+            "surfaces: all; networks: all; tokens_per_minute: -; state: active",
+        ),
+    ],
+)
+def test_all_terms_of_a_key_are_shown(run, make, options, lines):
+    key_id, _ = make(*options.split())
+    _, table = run("show", key_id)
+
+    cells = [line.split("│")[1:3] for line in table.splitlines() if "│" in line]
+    shown = {f"{name.strip()}: {value.strip()}" for name, value in cells}
+    assert {*lines.split("; ")} <= shown
 
 
 def test_rotated_key_has_another_secret(run, make):
@@ -229,6 +349,11 @@ def test_what_is_done_stands_in_the_audit_log(run, make):
         (("create", "a", "--rpm", "0"), "requests_per_minute: "),
         (("create", "a", "--budget-month", "much"), "budgets.month: must be a number"),
         (("create", "a", "--team", "a/b"), "team: without '/'"),
+        (("create", "a", "--warn-at", "2"), "budgets.warn_at: "),
+        (("show", NOBODY), "There is no such key"),
+        (("show", "'; DROP TABLE virtual_keys"), "There is no such key"),
+        (("update", NOBODY), "There is nothing to change"),
+        (("update", NOBODY, "--rpm", "0"), "There is no such key"),
         (("rotate", NOBODY), "There is no such key"),
         (("rotate", NOBODY, "--overlap", "1"), "--overlap 1: must be such as 0s"),
         (("rotate", NOBODY, "--overlap", "31d"), "overlap_seconds: from 0 to"),
@@ -238,6 +363,27 @@ def test_what_is_done_stands_in_the_audit_log(run, make):
 )
 def test_mistakes_are_told_in_a_sentence(run, arguments, problem):
     assert problem in str(run(*arguments)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("--rpm 0", "requests_per_minute: "),
+        ("--budget-day x", "budgets.day: must be a number"),
+        ("--expires 2020-01-01", "expires_at: in the future"),
+        ("--surface x", "--surface: one of anthropic, chat"),
+        ("--unset name", "--unset name: one of budget-day, "),
+        ("--unset all", "--unset all: one of budget-day, "),
+        ("--unset rpm --rpm 5", "--unset rpm: --rpm is given as well"),
+        ("--unset model --model o3", "--unset model: --model is given as well"),
+    ],
+)
+def test_mistaken_changes_change_nothing(run, make, options, problem):
+    key_id, _ = make(*TERMS.split())
+    before = stored(key_id)
+
+    assert problem in str(run("update", key_id, *options.split())[0])
+    assert stored(key_id) == before
 
 
 def test_role_must_be_known(run, capsys):

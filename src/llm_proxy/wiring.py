@@ -58,6 +58,8 @@ from llm_proxy.telemetry import Metrics
 from llm_proxy.transport import UpstreamClient
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from llm_proxy.cache.semantic import SemanticIndex
     from llm_proxy.storage.redis import Redis
 
@@ -242,9 +244,10 @@ def _install_identities(
     rates = RateLimits(settings)
     state.limiter = rates.limiter
     books: Books | None = state.books
-    scraper = settings.metrics_token
     tokens = SettingsTokenStore(
-        settings.tokens, None if scraper is None else scraper.get_secret_value()
+        settings.tokens,
+        _text(settings.metrics_token),
+        pepper=_text(settings.jwt_secret_key),
     )
     ring = None if books is None else books.ring
     state.keys = None if books is None else books.keys
@@ -255,12 +258,16 @@ def _install_identities(
     state.admission = Admission(identities, rates, settings.allow_query_token)
 
 
+def _text(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
 def _access_tokens(settings: Settings) -> AccessTokens | None:
-    secret = settings.jwt_secret_key
+    secret = _text(settings.jwt_secret_key)
     if secret is None:
         return None
     return AccessTokens(
-        secret.get_secret_value(),
+        secret,
         max_seconds=settings.jwt_seconds,
         issuer=settings.service_name,
     )

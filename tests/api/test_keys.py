@@ -186,6 +186,30 @@ class TestWhoMay:
         answers = [await calls.get(PATH), await calls.get(f"{PATH}/{key['id']}")]
         assert [answer.status_code for answer in answers] == [status] * 2
 
+    async def test_who_is_no_admin_has_to_do_with_keys_of_one_owner(
+        self, make_key, caller
+    ):
+        scopes = ["keys:write", "models:call", "models:read", "usage:read"]
+        anna = await make_key(owner="anna", role="admin", scopes=scopes)
+        own = await make_key(by=anna, owner="anna")
+        path = f"{PATH}/{own['id']}"
+        calls = caller(anna)
+        for owner in ("", "bob"):
+            theirs = f"{PATH}/{(await make_key(owner=owner))['id']}"
+            answers = [
+                await calls.post(PATH, json={"name": "n", "owner": owner}),
+                await calls.patch(theirs, json={"name": "m"}),
+                await calls.post(f"{theirs}/rotate"),
+                await calls.delete(theirs),
+            ]
+            assert [answer.status_code for answer in answers] == [403] * 4
+        answers = [
+            await calls.patch(path, json={"name": "m"}),
+            await calls.post(f"{path}/rotate"),
+            await calls.delete(path),
+        ]
+        assert [answer.status_code for answer in answers] == [200] * 3
+
     async def test_keys_of_other_organisations_are_not_there(self, make_key, caller):
         theirs = await make_key(organisation="globex")
         admin = await make_key(organisation="acme", role="admin")

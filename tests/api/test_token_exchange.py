@@ -22,6 +22,10 @@ def bearer(managed, client):
     )
 
 
+def rotate(managed, key, **how):
+    return managed.post(f"{KEYS}/{key['id']}/rotate", json=how)
+
+
 class TestExchange:
     async def test_the_token_stands_for_the_key(self, make_key, caller, bearer):
         key = await make_key(role="operator")
@@ -74,9 +78,38 @@ class TestExchange:
         await managed.delete(f"{KEYS}/{key['id']}")
         assert (await calls.get(MODELS)).status_code == 401
 
+    async def test_it_ends_with_the_secret_that_asked_for_it(
+        self, managed, make_key, caller, bearer
+    ):
+        old = await make_key()
+        first = bearer(await caller(old).post(PATH))
+        second = bearer(await first.post(PATH))
+        answer = await rotate(managed, old, overlap_seconds=60)
+        third = bearer(await caller(answer.json()["data"]).post(PATH))
+        for calls in (caller(old), first, second):
+            assert (await calls.post(PATH)).json()["expires_in"] <= 60
+        assert (await third.post(PATH)).json()["expires_in"] > 60
+
+        fourth = bearer(await third.post(PATH))
+        await rotate(managed, old, overlap_seconds=0)
+        for calls in (first, second, third, fourth):
+            assert (await calls.get(MODELS)).status_code == 401
+
     async def test_the_root_has_one_too(self, managed, bearer):
         calls = bearer(await managed.post(PATH))
         assert (await calls.get("/api/v1/audit")).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("api_token", "status"), [("test_token", 200), ("another_token", 401)]
+    )
+    async def test_it_ends_with_the_token_of_the_settings(
+        self, managed, build, client, overrides, api_token, status
+    ):
+        issued = (await managed.post(PATH)).json()["access_token"]
+        later = build(api_token=api_token, database_url="off", **overrides)
+        async with later.router.lifespan_context(later):
+            calls = client(later, headers={"authorization": f"Bearer {issued}"})
+            assert (await calls.get(MODELS)).status_code == status
 
     async def test_strangers_have_none(self, managed, client):
         calls = client(managed.app, headers={"x-api-token": "wrong"})

@@ -14,7 +14,13 @@ from llm_proxy.settings import ConfigurationError
 from llm_proxy.types import ROLES, Principal
 
 SECRET = "0123456789abcdef" * 2
-ADA = Principal("key_ada", "developer", ROLES["developer"], organisation="acme")
+ADA = Principal(
+    "key_ada",
+    "developer",
+    ROLES["developer"],
+    organisation="acme",
+    credential="5ec2e7",
+)
 
 
 class Clock:
@@ -39,20 +45,22 @@ class People:
     """Knows who has a valid credential."""
 
     def __init__(self, *principals):
-        self.known = {principal.name: principal for principal in principals}
+        self.known = {each.credential: each for each in principals}
         self.asked = []
 
-    async def __call__(self, name):
-        self.asked.append(name)
-        return self.known.get(name)
+    async def __call__(self, claims):
+        self.asked.append((claims.name, claims.credential))
+        return self.known.get(claims.credential)
 
 
 async def test_a_token_stands_for_its_principal(tokens, clock):
     token, seconds = tokens.issue(ADA, 60)
 
-    principal = await tokens.resolve(token, People(ADA))
+    people = People(ADA)
+    principal = await tokens.resolve(token, people)
 
     assert seconds == 60
+    assert people.asked == [("key_ada", "5ec2e7")]
     assert principal == replace(ADA, expires_at=int(clock.now) + 60)
 
 
@@ -67,6 +75,7 @@ def test_a_token_says_what_rfc_9068_asks_for(tokens, clock):
         "iss": "llm-proxy",
         "aud": "llm-proxy",
         "sub": "key_ada",
+        "credential": "5ec2e7",
         "scope": "models:call usage:read",
         "iat": now,
         "nbf": now,
@@ -133,6 +142,18 @@ async def test_what_a_principal_loses_its_tokens_lose(tokens, clock):
     assert await tokens.resolve(token, People()) is None
 
 
+async def test_a_token_stands_for_one_credential_of_its_principal(tokens):
+    other = People(replace(ADA, credential="07be2"))
+    token, _ = tokens.issue(ADA)
+    assert await tokens.resolve(token, other) is None
+
+    both = People(ADA, *other.known.values())
+    principal = await tokens.resolve(token, both)
+    exchanged, _ = tokens.issue(principal)
+    assert principal.credential == ADA.credential
+    assert await tokens.resolve(exchanged, other) is None
+
+
 async def test_what_a_principal_gains_its_tokens_do_not(tokens):
     token, _ = tokens.issue(ADA)
     admin = replace(ADA, role="admin", scopes=ROLES["admin"])
@@ -179,6 +200,7 @@ def claims(**changes):
         "iss": "llm-proxy",
         "aud": "llm-proxy",
         "sub": "key_ada",
+        "credential": "5ec2e7",
         "scope": "models:call",
         "iat": now,
         "nbf": now,
@@ -220,6 +242,8 @@ def test_what_the_attacks_change_is_good(tokens):
         token(aud=["llm-proxy", "other"]),
         token(aud=None),
         token(sub=None),
+        token(credential=None),
+        token(credential=7),
         token(scope=None),
         token(scope=["models:call"]),
         token(iat=None),
@@ -237,7 +261,7 @@ def test_what_the_attacks_change_is_good(tokens):
         "\udc80.a.b",
         "a" * 2**20,
     ],
-    ids=range(31),
+    ids=range(33),
 )
 async def test_what_is_not_of_ours_is_nobodys_and_asks_nobody(tokens, forged):
     people = People(ADA)

@@ -4,7 +4,7 @@ import pytest
 from tests.security.keys import key
 
 from llm_proxy.errors import ForbiddenError
-from llm_proxy.security.granting import may_grant
+from llm_proxy.security.granting import may_grant, may_revoke
 from llm_proxy.types import ROLES, UNBOUNDED, Allowance, Budget, Principal
 
 ROOT = Principal("root", "admin", ROLES["admin"])
@@ -13,6 +13,12 @@ ROOT = Principal("root", "admin", ROLES["admin"])
 def granter(**fields: object) -> Principal:
     given = {"name": "alice", "role": "admin", "scopes": ROLES["admin"], **fields}
     return Principal(**given)
+
+
+def maker(**fields: object) -> Principal:
+    """Somebody who may make keys, and is no admin."""
+    scopes = frozenset(("keys:write", *ROLES["developer"]))
+    return granter(scopes=scopes, **fields)
 
 
 def networks(*texts: str) -> dict[str, object]:
@@ -116,6 +122,42 @@ def test_as_much_as_one_has_may_be_granted(own, wanted):
 def test_more_than_one_has_is_refused(own, wanted, what):
     with pytest.raises(ForbiddenError, match=f"your own {what}"):
         may_grant(granter(**own), key(**wanted))
+
+
+# Names of teams and people mean nothing in another organisation.
+@pytest.mark.parametrize(
+    ("caller", "theirs", "what"),
+    [
+        (maker(user="anna"), {"owner": "bob"}, "owner"),
+        (maker(user="anna"), {"owner": ""}, "owner"),
+        (maker(user="anna"), {"owner": "Anna"}, "owner"),
+        (maker(user="anna"), {"owner": "anna", "organisation": "acme"}, "organisation"),
+        (granter(team="red"), {"team": "red", "organisation": "acme"}, "organisation"),
+    ],
+)
+def test_limits_of_others_are_not_used_instead_of_ones_own(caller, theirs, what):
+    for may_do in (may_grant, may_revoke):
+        with pytest.raises(ForbiddenError, match=f"your own {what}"):
+            may_do(caller, key(**theirs))
+
+
+@pytest.mark.parametrize(
+    ("caller", "theirs"),
+    [
+        (maker(user="anna"), {"owner": "anna", "team": "red"}),
+        (maker(), {"owner": "bob", "organisation": "acme"}),
+        (granter(user="anna"), {"owner": "bob", "organisation": "acme"}),
+        (granter(user="anna", organisation="acme"), {"organisation": "acme"}),
+        (granter(user="anna", team="red"), {"owner": "bob", "team": "red"}),
+    ],
+)
+def test_who_has_no_owner_or_is_an_admin_has_keys_for_all(caller, theirs):
+    may_grant(caller, key(**theirs))
+    may_revoke(caller, key(**theirs))
+
+
+def test_to_revoke_it_does_not_matter_what_a_key_may_do():
+    may_revoke(maker(models=("o3",)), key(role="admin"))
 
 
 def test_what_the_key_is_not_allowed_stays_unsaid():

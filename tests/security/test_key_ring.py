@@ -2,6 +2,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 
 import psutil
@@ -132,7 +133,6 @@ class TestFinding:
 
         assert ring.cached(text) is None
         assert await ring.find(text) is None
-        assert await ring.find_by_id(text) is None
         assert fickle.reads == before
 
     async def test_crowd_asks_once(self, open_ring, elsewhere, actor, fickle):
@@ -165,16 +165,19 @@ class TestFinding:
         assert set(found) == {None}
         assert fickle.reads - before <= 8
 
-    async def test_keys_are_found_by_id(self, open_ring, elsewhere, actor, fickle):
+    async def test_who_is_known_by_a_secret_is_known_without_it(
+        self, open_ring, elsewhere, actor, fickle
+    ):
         ring = await open_ring(poll_seconds=60)
         made = key()
-        await elsewhere.create(made, actor)
+        secret = await elsewhere.create(made, actor)
+        credential = (await ring.find(secret)).credential
 
-        assert await ring.find_by_id(made.id) == made.principal
         before = fickle.reads
-        assert await ring.find_by_id(made.id) == made.principal
+        assert await ring.find_by_credential(credential) == made.principal
         assert fickle.reads == before
-        assert await ring.find_by_id("key_0000000000000000") is None
+        assert await ring.find_by_credential("0" * 64) is None
+        assert credential != secret
 
     async def test_least_used_key_is_forgotten_first(self, open_ring, elsewhere, actor):
         ring = await open_ring(max_keys=2, poll_seconds=60)
@@ -207,8 +210,7 @@ class TestEnding:
         ring = await open_ring(poll_seconds=60)
         made = key(expires_at=soon())
         secret = await elsewhere.create(made, actor)
-        assert await ring.find(secret) is not None
-        assert await ring.find_by_id(made.id) is not None
+        credential = (await ring.find(secret)).credential
 
         monkeypatch.setattr(
             "llm_proxy.security.key_ring.time.time", lambda: made.expires_at
@@ -216,7 +218,7 @@ class TestEnding:
         fickle.is_down = True
         assert ring.cached(secret) is None
         assert await ring.find(secret) is None
-        assert await ring.find_by_id(made.id) is None
+        assert await ring.find_by_credential(credential) is None
 
     async def test_rotated_secret_ends_by_itself(
         self, open_ring, elsewhere, actor, monkeypatch
@@ -267,8 +269,7 @@ class TestEnding:
         ring = await open_ring(store, poll_seconds=60)
         made = key()
         secret = await store.create(made, actor)
-        assert await ring.find(secret) is not None
-        assert await ring.find_by_id(made.id) is not None
+        credential = (await ring.find(secret)).credential
 
         if change == "revoke":
             await store.revoke(made.id, actor)
@@ -277,8 +278,7 @@ class TestEnding:
 
         assert ring.cached(secret) is None
         assert await ring.find(secret) is None
-        by_id = await ring.find_by_id(made.id)
-        assert by_id == (None if change == "revoke" else made.principal)
+        assert await ring.find_by_credential(credential) is None
 
     async def test_change_elsewhere_is_noticed(self, open_ring, elsewhere, actor):
         made, other = key(), key()
@@ -302,7 +302,7 @@ class TestEnding:
         ring = await open_ring()
         assert await ring.find(secret) == made.principal
 
-        changed = await elsewhere.update(made.id, {"models": None}, actor)
+        changed = await elsewhere.update(made.id, partial(replace, models=None), actor)
 
         await until(lambda: ring.cached(secret) is None)
         assert await ring.find(secret) == changed.principal != made.principal
@@ -360,16 +360,17 @@ class TestEnding:
         assert ring.cached(secret) is None
         assert len(asked) == 3
 
-    async def test_new_key_is_known_though_its_id_was_asked_for(
-        self, open_ring, elsewhere, actor
+    async def test_new_secret_is_known_though_it_was_asked_for(
+        self, open_ring, elsewhere, actor, monkeypatch
     ):
         ring = await open_ring()
-        made = key()
-        assert await ring.find_by_id(made.id) is None
+        secret = new_secret()
+        assert await ring.find(secret) is None
 
-        await elsewhere.create(made, actor)
+        monkeypatch.setattr("llm_proxy.security.key_store.new_secret", lambda: secret)
+        await elsewhere.create(key(), actor)
 
-        await until_found(partial(ring.find_by_id, made.id))
+        await until_found(partial(ring.find, secret))
 
 
 def _row(number: int) -> dict[str, object]:
@@ -492,7 +493,7 @@ class TestTrouble:
         fickle.lets.clear()
         waiting = [
             asyncio.ensure_future(ring.find(new_secret())),
-            asyncio.ensure_future(ring.find_by_id("key_0000000000000000")),
+            asyncio.ensure_future(ring.find_by_credential("0" * 64)),
         ]
         await asyncio.sleep(0.05)
 

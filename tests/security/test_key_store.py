@@ -1,9 +1,12 @@
+import asyncio
 import json
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
+from tests.security.conftest import PEPPER
 from tests.security.keys import FULL, key, soon
 
 from llm_proxy.errors import InvalidInputError, NotFoundError
@@ -300,7 +303,7 @@ async def test_what_is_changed_is_stored_and_written_down(store, actor):
     await store.create(FULL, actor)
     changes = {"name": "other", "models": None, "expires_at": soon(), "tags": FULL.tags}
 
-    changed = await store.update(FULL.id, changes, actor)
+    changed = await store.update(FULL.id, partial(replace, **changes), actor)
 
     assert changed == replace(FULL, **changes) == await store.get(FULL.id)
     [entry, _] = await read(store.database, AuditQuery())
@@ -312,8 +315,29 @@ async def test_what_is_changed_is_stored_and_written_down(store, actor):
 async def test_change_that_changes_nothing_is_none(store, actor):
     await store.create(FULL, actor)
 
-    assert await store.update(FULL.id, {"name": FULL.name}, actor) == FULL
+    assert await store.update(FULL.id, replace, actor) == FULL
     assert len(await entries(store)) == 1
+
+
+async def test_changes_at_the_same_time_do_not_undo_each_other(
+    store, actor, connect, database_url
+):
+    made = key()
+    await store.create(made, actor)
+    processes = [store, KeyStore(await connect(database_url), PEPPER)]
+
+    def tag(word):
+        return lambda key: replace(key, tags=(*key.tags, word))
+
+    await asyncio.gather(
+        *(
+            processes[number % 2].update(made.id, tag(f"tag-{number}"), actor)
+            for number in range(8)
+        )
+    )
+
+    changed = await store.get(made.id)
+    assert sorted(changed.tags) == [f"tag-{number}" for number in range(8)]
 
 
 async def test_key_that_has_ended_is_not_changed(store, actor):
@@ -324,9 +348,9 @@ async def test_key_that_has_ended_is_not_changed(store, actor):
 
     for each in (expired, revoked):
         with pytest.raises(InvalidInputError, match="revoked or has expired"):
-            await store.update(each.id, {"expires_at": soon()}, actor)
+            await store.update(each.id, partial(replace, expires_at=soon()), actor)
     with pytest.raises(NotFoundError):
-        await store.update(NOBODY, {"name": "other"}, actor)
+        await store.update(NOBODY, partial(replace, name="other"), actor)
 
 
 async def test_key_is_not_changed_into_one_that_may_not_be(store, actor):
@@ -334,5 +358,5 @@ async def test_key_is_not_changed_into_one_that_may_not_be(store, actor):
     await store.create(made, actor)
 
     with pytest.raises(InvalidInputError, match="name"):
-        await store.update(made.id, {"name": "a\0b"}, actor)
+        await store.update(made.id, partial(replace, name="a\0b"), actor)
     assert await store.get(made.id) == made

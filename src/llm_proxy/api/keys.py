@@ -1,7 +1,7 @@
 """Virtual keys over HTTP: made, listed, changed, rotated and revoked."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -26,14 +26,12 @@ from llm_proxy.api.management import (
     read_query,
 )
 from llm_proxy.api.response import json_response
-from llm_proxy.books import Books
 from llm_proxy.errors import NotFoundError
-from llm_proxy.ledger import spent
+from llm_proxy.ledger.budgets import spending
 from llm_proxy.security.granting import may_grant, may_revoke
 from llm_proxy.security.key_store import KeyFilter, KeyStore
 from llm_proxy.security.virtual_key import VirtualKey
-from llm_proxy.types import Principal, Subject
-from llm_proxy.types.money import dollars
+from llm_proxy.types import Principal
 
 _CREATED = 201
 
@@ -102,7 +100,8 @@ async def update_key(request: Request) -> Response:
         changes = {name: terms[name] for name in body.model_fields_set}
         key = await _find_key(request, store, caller)
         may_grant(caller, replace(key, **changes))
-    return _answer_key(request, await store.update(key.id, changes, actor_of(request)))
+    change = partial(replace, **changes)
+    return _answer_key(request, await store.update(key.id, change, actor_of(request)))
 
 
 async def rotate_key(request: Request) -> Response:
@@ -182,27 +181,9 @@ def _answer_key(request: Request, key: VirtualKey) -> Response:
 
 
 async def _answer_shown(request: Request, key: VirtualKey) -> Response:
-    budgets = await _spending(request.app.state.books, key)
+    database = _store(request).database
+    budgets = await spending(database, key.id, key.allowance.budgets)
     return _answer_more(request, key, budgets=budgets)
-
-
-async def _spending(books: Books, key: VirtualKey) -> list[dict[str, str]]:
-    """Tell how budgets stand, in the form of `SpendingData`."""
-    day = datetime.now(UTC).date().isoformat()
-    periods = {"day": day, "month": day[:7], "total": "total"}
-    subject = Subject("key", key.id)
-    standings = []
-    for budget in key.allowance.budgets:
-        nanos = await spent(books.database, subject, periods[budget.period])
-        standings.append(
-            {
-                "period": budget.period,
-                "limit": dollars(budget.nanos),
-                "spent": dollars(nanos),
-                "remaining": dollars(max(0, budget.nanos - nanos)),
-            }
-        )
-    return standings
 
 
 def _answer_more(request: Request, key: VirtualKey, **more: object) -> Response:

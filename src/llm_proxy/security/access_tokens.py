@@ -27,7 +27,7 @@ _AUDIENCE = "llm-proxy"
 _KIND = "at+jwt"
 # RFC 7518, 3.2: as long as the hash.
 _MIN_SECRET_BYTES = 32
-_CLAIMS = ("iss", "aud", "sub", "scope", "iat", "nbf", "exp", "jti")
+_CLAIMS = ("iss", "aud", "sub", "credential", "scope", "iat", "nbf", "exp", "jti")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,13 @@ class Claims:
 
     Attributes:
         name: Of the principal that it stands for.
+        credential: With which that principal has asked for it.
         scopes: What its bearer may do, as far as the principal may.
         expires_at: Until when, in seconds since the epoch.
     """
 
     name: str
+    credential: str
     scopes: frozenset[str]
     expires_at: float
 
@@ -48,8 +50,8 @@ class Claims:
 class AccessTokens:
     """Issues and reads tokens signed with a secret of ours (HMAC with SHA-256).
 
-    A token says for whom it stands, and not what they may do beyond its scopes: that
-    is looked up at each use, so it dies with the credential it was issued for.
+    A token says for which credential it stands, and not what that may do beyond its
+    scopes: this is looked up at each use, so it dies with the credential.
 
     Args:
         secret_key: At least 32 bytes; processes that share it read each other's tokens.
@@ -128,6 +130,7 @@ class AccessTokens:
             "iss": self._rules.issuer,
             "aud": _AUDIENCE,
             "sub": principal.name,
+            "credential": principal.credential,
             "scope": " ".join(sorted(scopes)),
             "iat": issued_at,
             "nbf": issued_at,
@@ -155,25 +158,26 @@ class AccessTokens:
         return claims
 
     async def resolve(
-        self, token: str, find_by_name: Callable[[str], Awaitable[Principal | None]]
+        self, token: str, find: Callable[[Claims], Awaitable[Principal | None]]
     ) -> Principal | None:
         """Find for whom a token of ours stands, as they are at this moment.
 
         Args:
             token: As the caller sent it; any text.
-            find_by_name: Knows principals whose credentials are still valid.
+            find: Knows who has the credential that a token was issued for, while it is
+                valid.
 
         Returns:
             The principal with what the token leaves of its scopes and its life, or
-            None if the token is not valid or its principal is nobody any more.
+            None if the token is not valid or its credential is nobody's any more.
 
         Raises:
-            StorageUnavailableError: As `find_by_name` says.
+            StorageUnavailableError: As `find` says.
         """
         claims = self.read(token)
         if claims is None:
             return None
-        principal = await find_by_name(claims.name)
+        principal = await find(claims)
         if principal is None:
             return None
         expires_at = claims.expires_at
@@ -197,5 +201,7 @@ class AccessTokens:
         # The leeway is for clocks that differ, not for a longer life.
         if claims["exp"] <= now:
             raise RefusedTokenError("exp")
-        name, scope = read_text(claims, "sub"), read_text(claims, "scope")
-        return Claims(name, frozenset(scope.split()), claims["exp"])
+        name, credential, scope = (
+            read_text(claims, claim) for claim in ("sub", "credential", "scope")
+        )
+        return Claims(name, credential, frozenset(scope.split()), claims["exp"])

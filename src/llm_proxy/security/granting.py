@@ -1,14 +1,15 @@
 """Who may make, rotate and revoke which key: nobody can grant more than they have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from llm_proxy.errors import ForbiddenError
 from llm_proxy.security.virtual_key import VirtualKey
-from llm_proxy.types import Principal
+from llm_proxy.types import ROLES, Principal
 
 _T = TypeVar("_T", int, float)
+_Rule = Callable[[Principal, Principal], bool]
 _WILDCARDS = frozenset("*?[")
 
 
@@ -24,10 +25,7 @@ def may_grant(granter: Principal, key: VirtualKey) -> None:
     Raises:
         ForbiddenError: The key goes beyond the granter, or belongs to somebody else.
     """
-    asked = key.principal
-    for what, is_within in _RULES.items():
-        if not is_within(asked, granter):
-            raise ForbiddenError(f"The key goes beyond your own {what}")
+    _check(granter, key, _BELONGING | _EXTENT)
 
 
 def may_revoke(revoker: Principal, key: VirtualKey) -> None:
@@ -38,12 +36,35 @@ def may_revoke(revoker: Principal, key: VirtualKey) -> None:
         key: What is to be revoked.
 
     Raises:
-        ForbiddenError: The key belongs to another organisation or team.
+        ForbiddenError: The key belongs to somebody else.
     """
+    _check(revoker, key, _BELONGING)
+
+
+def _check(caller: Principal, key: VirtualKey, rules: Mapping[str, _Rule]) -> None:
     asked = key.principal
-    for what in ("organisation", "team"):
-        if not _RULES[what](asked, revoker):
+    for what, is_within in rules.items():
+        if not is_within(asked, caller):
             raise ForbiddenError(f"The key goes beyond your own {what}")
+
+
+def _organisation_within(asked: Principal, granter: Principal) -> bool:
+    is_bound = granter.organisation or granter.team or _is_bound_to_owner(granter)
+    # Teams and people are counted within their organisation, and there is one without
+    # a name.
+    return not is_bound or asked.organisation == granter.organisation
+
+
+def _owner_within(asked: Principal, granter: Principal) -> bool:
+    return not _is_bound_to_owner(granter) or asked.user == granter.user
+
+
+def _is_bound_to_owner(granter: Principal) -> bool:
+    """Tell whether somebody has keys made for themselves alone.
+
+    Whoever has all scopes of an admin has the task to make keys for other people.
+    """
+    return bool(granter.user) and not granter.scopes >= ROLES["admin"]
 
 
 def _models_within(asked: Principal, granter: Principal) -> bool:
@@ -92,7 +113,7 @@ def _is_at_most(asked: _T | None, own: _T | None) -> bool:
     return own is None or (asked is not None and asked <= own)
 
 
-def _limit_rule(field: str) -> Callable[[Principal, Principal], bool]:
+def _limit_rule(field: str) -> _Rule:
     def is_within(asked: Principal, granter: Principal) -> bool:
         return _is_at_most(
             getattr(asked.allowance, field), getattr(granter.allowance, field)
@@ -101,11 +122,14 @@ def _limit_rule(field: str) -> Callable[[Principal, Principal], bool]:
     return is_within
 
 
-_RULES: dict[str, Callable[[Principal, Principal], bool]] = {
-    "organisation": lambda asked, granter: (
-        granter.organisation in ("", asked.organisation)
-    ),
+# Whose a key may be, as counters of their use are not to be escaped.
+_BELONGING: dict[str, _Rule] = {
+    "organisation": _organisation_within,
     "team": lambda asked, granter: granter.team in ("", asked.team),
+    "owner": _owner_within,
+}
+# What a key may do.
+_EXTENT: dict[str, _Rule] = {
     "scopes": lambda asked, granter: asked.scopes <= granter.scopes,
     "models": _models_within,
     "surfaces": _surfaces_within,

@@ -1,6 +1,6 @@
 """Whose credential it is, whatever kind of credential."""
 
-from llm_proxy.security.access_tokens import AccessTokens
+from llm_proxy.security.access_tokens import AccessTokens, Claims
 from llm_proxy.security.key_ring import KeyRing
 from llm_proxy.security.oidc import OIDC
 from llm_proxy.security.signed_token import looks_like_jwt
@@ -62,7 +62,7 @@ class Identities:
             return None if self._ring is None else await self._ring.find(token)
         principal = None
         if self._access_tokens is not None:
-            principal = await self._access_tokens.resolve(token, self._find_by_name)
+            principal = await self._access_tokens.resolve(token, self._find_issued)
         if principal is None and self._oidc is not None:
             principal = await self._oidc.find(token)
         return principal
@@ -78,8 +78,8 @@ class Identities:
         """
         return None if self._ring is None else self._ring.find_ended(token)
 
-    async def _find_by_name(self, name: str) -> Principal | None:
-        """Find who has had a token issued, unless that is nobody any more."""
-        if self._ring is not None and is_key_id(name):
-            return await self._ring.find_by_id(name)
-        return self._tokens.find_by_name(name)
+    async def _find_issued(self, claims: Claims) -> Principal | None:
+        """Find who has had a token issued, unless the credential for it has ended."""
+        if self._ring is not None and is_key_id(claims.name):
+            return await self._ring.find_by_credential(claims.credential)
+        return self._tokens.find_by_credential(claims.credential)

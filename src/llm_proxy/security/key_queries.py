@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_proxy.errors import InternalError
 from llm_proxy.security.key_rows import read_key, to_seconds
@@ -13,8 +13,6 @@ from llm_proxy.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-    from sqlalchemy import Select
 
     from llm_proxy.storage.database import Database
     from llm_proxy.types import Principal
@@ -59,46 +57,13 @@ async def find_digests(
 
     statement = (
         sa.select(
-            key_secrets.c.digest.label("handle"),
+            key_secrets.c.digest,
             key_secrets.c.expires_ms.label("secret_expires_ms"),
             *virtual_keys.c,
         )
         .join(virtual_keys, virtual_keys.c.id == key_secrets.c.key_id)
         .where(key_secrets.c.digest.in_(digests))
     )
-    return await _find(database, statement)
-
-
-async def find_ids(
-    database: Database, key_ids: Collection[str]
-) -> dict[str, Principal | EndedKey]:
-    """Find who calls with some keys, whatever their secrets are.
-
-    Args:
-        database: Where the keys are.
-        key_ids: The keys.
-
-    Returns:
-        The principals by id, or why there is none any more.
-
-    Raises:
-        StorageUnavailableError: The database does not answer.
-    """
-    import sqlalchemy as sa
-
-    from llm_proxy.storage.tables import virtual_keys
-
-    statement = sa.select(
-        virtual_keys.c.id.label("handle"),
-        sa.null().label("secret_expires_ms"),
-        *virtual_keys.c,
-    ).where(virtual_keys.c.id.in_(key_ids))
-    return await _find(database, statement)
-
-
-async def _find(
-    database: Database, statement: Select[*tuple[Any, ...]]
-) -> dict[str, Principal | EndedKey]:
     now = time.time()
     found: dict[str, Principal | EndedKey] = {}
     async with database.read() as connection:
@@ -114,11 +79,11 @@ async def _find(
         expires_at = min((end for end in ends if end is not None), default=None)
         key = replace(key, expires_at=expires_at)
         if key.is_usable(now):
-            found[row.handle] = key.principal
+            found[row.digest] = replace(key.principal, credential=row.digest)
         elif key.revoked_at is None:
-            found[row.handle] = EndedKey(key.id, "expired")
+            found[row.digest] = EndedKey(key.id, "expired")
         else:
-            found[row.handle] = EndedKey(key.id, "revoked")
+            found[row.digest] = EndedKey(key.id, "revoked")
     return found
 
 

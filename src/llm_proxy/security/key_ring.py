@@ -6,32 +6,23 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from contextvars import Context
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
 from cachebox import LRUCache, TTLCache
 
 from llm_proxy.errors import InternalError, StorageUnavailableError
-from llm_proxy.security.key_queries import find_changes, find_digests, find_ids
+from llm_proxy.security.key_queries import find_changes, find_digests
 from llm_proxy.security.key_text import is_well_formed
 from llm_proxy.security.lookups import Lookups
-from llm_proxy.security.virtual_key import EndedKey, is_key_id
+from llm_proxy.security.virtual_key import EndedKey
 from llm_proxy.settings import ConfigurationError
 from llm_proxy.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncGenerator,
-        Awaitable,
-        Callable,
-        Collection,
-        Mapping,
-        Sequence,
-    )
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from llm_proxy.security.key_store import KeyStore
-    from llm_proxy.storage.database import Database
     from llm_proxy.types import Principal
 
 _log = get_logger(__name__)
@@ -68,14 +59,13 @@ class KeyRing:
         self._store = store
         self._grace_seconds = grace_seconds
         self._poll_seconds = poll_seconds
-        # By the digest of a secret, and by the id of a key.
+        # By the digest of a secret.
         self._known: LRUCache[str, Principal] = LRUCache(max_keys)
         # What is nobody's, and of which key that has ended it is.
         self._unknown: TTLCache[str, EndedKey | None] = TTLCache(
             _MAX_UNKNOWN, _UNKNOWN_SECONDS
         )
-        self._digests = Lookups(partial(self._load, find_digests))
-        self._ids = Lookups(partial(self._load, find_ids))
+        self._lookups = Lookups(self._load)
         self._watching: asyncio.Task[None] | None = None
         self._latest_change = 0
         self._times_forgotten = 0
@@ -97,8 +87,7 @@ class KeyRing:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        await self._digests.aclose()
-        await self._ids.aclose()
+        await self._lookups.aclose()
 
     def cached(self, secret: str) -> Principal | None:
         """Find whose secret it is, as far as that is known without waiting.
@@ -132,7 +121,7 @@ class KeyRing:
         """
         if not is_well_formed(secret):
             return None
-        return await self._find(self._digest(secret), self._digests)
+        return await self.find_by_credential(self._digest(secret))
 
     def find_ended(self, secret: str) -> EndedKey | None:
         """Say for the log of which key a secret is that `find` has just refused.
@@ -145,25 +134,32 @@ class KeyRing:
         """
         if not is_well_formed(secret):
             return None
-        handle = self._digest(secret)
-        known: Principal | None = self._known.get(handle)
+        digest = self._digest(secret)
+        known: Principal | None = self._known.get(digest)
         if known is None:
-            return self._unknown.get(handle)
+            return self._unknown.get(digest)
         return None if _is_valid(known) else EndedKey(known.name, "expired")
 
-    async def find_by_id(self, key_id: str) -> Principal | None:
-        """Find who calls with a key, for those who know the caller without its secret.
+    async def find_by_credential(self, credential: str) -> Principal | None:
+        """Find whose secret it is, for those who know the caller without it.
 
         Args:
-            key_id: Any text.
+            credential: The digest of the secret, as `Principal` has it.
 
         Returns:
-            The principal, or None if there is no such key or it may not be used.
+            The principal, or None if there is no such secret or it may not be used.
 
         Raises:
             StorageUnavailableError: That cannot be found out now.
         """
-        return await self._find(key_id, self._ids) if is_key_id(key_id) else None
+        known = self._recall(credential)
+        if known is not None:
+            return known if _is_valid(known) else None
+        if self._trouble:
+            raise StorageUnavailableError(log_detail=self._trouble)
+        if credential in self._unknown:
+            return None
+        return await self._lookups.find(credential)
 
     def forget(self, key_id: str) -> None:
         """Ask the database again when the key is used the next time.
@@ -179,40 +175,24 @@ class KeyRing:
         except ConfigurationError as error:
             raise InternalError(log_detail=str(error)) from error
 
-    async def _find(self, handle: str, lookups: Lookups[Principal]) -> Principal | None:
-        known = self._recall(handle)
-        if known is not None:
-            return known if _is_valid(known) else None
-        if self._trouble:
-            raise StorageUnavailableError(log_detail=self._trouble)
-        if handle in self._unknown:
-            return None
-        return await lookups.find(handle)
-
-    def _recall(self, handle: str) -> Principal | None:
+    def _recall(self, digest: str) -> Principal | None:
         """Find what is known, unless too much may have changed since."""
         silent_seconds = time.monotonic() - self._heard_at
         if self._trouble and silent_seconds > self._grace_seconds:
             return None
-        return self._known.get(handle)
+        return self._known.get(digest)
 
-    async def _load(
-        self,
-        query: Callable[
-            [Database, Collection[str]], Awaitable[Mapping[str, Principal | EndedKey]]
-        ],
-        handles: Sequence[str],
-    ) -> Mapping[str, Principal]:
+    async def _load(self, digests: Sequence[str]) -> Mapping[str, Principal]:
         """Ask the database, and remember what it says."""
         async with self._asking():
             for _ in range(_MAX_TRIES):
                 times_forgotten = self._times_forgotten
-                found = await query(self._store.database, handles)
+                found = await find_digests(self._store.database, digests)
                 callers, ended = _divide(found)
                 # What has been forgotten meanwhile may be what was read before.
                 if times_forgotten == self._times_forgotten:
                     self._known.update(callers)
-                    unknown = dict.fromkeys({*handles}.difference(callers))
+                    unknown = dict.fromkeys({*digests}.difference(callers))
                     self._unknown.update(unknown | ended)
                     break
         return callers
@@ -262,12 +242,12 @@ class KeyRing:
             self._known.clear()
             return
         stale = [
-            handle
-            for handle, principal in self._known.items()
+            digest
+            for digest, principal in self._known.items()
             if principal.name in key_ids
         ]
-        for handle in stale:
-            del self._known[handle]
+        for digest in stale:
+            del self._known[digest]
 
     def _note_trouble(self, reason: str) -> None:
         if not self._trouble:
@@ -280,11 +260,11 @@ def _divide(
 ) -> tuple[dict[str, Principal], dict[str, EndedKey]]:
     callers: dict[str, Principal] = {}
     ended: dict[str, EndedKey] = {}
-    for handle, each in found.items():
+    for digest, each in found.items():
         if isinstance(each, EndedKey):
-            ended[handle] = each
+            ended[digest] = each
         else:
-            callers[handle] = each
+            callers[digest] = each
     return callers, ended
 
 

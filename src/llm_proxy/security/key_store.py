@@ -23,8 +23,7 @@ from llm_proxy.security.key_text import new_secret
 from llm_proxy.security.virtual_key import VirtualKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
-    from typing import Any
+    from collections.abc import AsyncGenerator, Callable
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -144,13 +143,13 @@ class KeyStore:
         return secret
 
     async def update(
-        self, key_id: str, changes: Mapping[str, Any], actor: Actor
+        self, key_id: str, change: Callable[[VirtualKey], VirtualKey], actor: Actor
     ) -> VirtualKey:
         """Change what a key says, unless it has ended; to change nothing is no change.
 
         Args:
             key_id: The key.
-            changes: New values of its fields; its id and its past are none of them.
+            change: Says what becomes of it as it is; its id and its past stay.
             actor: Who does so.
 
         Returns:
@@ -162,21 +161,20 @@ class KeyStore:
                 be one that can be stored.
             StorageUnavailableError: The database does not take it.
         """
-        async with self._changing(key_id) as (connection, change):
+        async with self._changing(key_id) as (connection, number):
             key = await existing_key(connection, key_id)
             _check_usable(key)
-            changed = replace(key, **changes)
+            changed = change(key)
             check_key(changed)
             if not changed.is_usable(time.time()):
                 raise InvalidInputError("expires_at: in the future")
-            described = describe(changed)
             details = {
-                name: described[name]
-                for name in changes
+                name: value
+                for name, value in describe(changed).items()
                 if getattr(changed, name) != getattr(key, name)
             }
             if details:
-                row = {**write_key(changed), "changed_ms": change}
+                row = {**write_key(changed), "changed_ms": number}
                 await change_row(connection, key_id, **row)
                 entry = AuditEntry(actor, "key.update", key_id, details)
                 await write(connection, entry)

@@ -1,6 +1,6 @@
 """Who is calling, and what they may do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
@@ -58,6 +58,8 @@ class Principal:
         networks: Where calls may come from; empty for anywhere.
         expires_at: When the caller is nobody any more, in seconds since the epoch.
         allowance: How much the caller may use.
+        credential: A digest of the secret that the caller has come with, for what is
+            issued to end with it; empty for who can have nothing issued.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Principal:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     expires_at: float | None = None
     allowance: Allowance = UNBOUNDED
+    # Whichever credential it is, it is the same caller.
+    credential: str = field(default="", compare=False, repr=False)
 
     def may_ask(self, model: str) -> bool:
         """Say whether a model's name is among those that may be asked.
