@@ -69,6 +69,30 @@ async def test_what_cannot_be_read_is_none(shared, server):
     assert await shared.get("anna", "k") is None
 
 
+class Strange:
+    """A server that answers everything with the same."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    async def execute(self, *_: object) -> object:
+        return self._answer
+
+    async def run(self, *_: object) -> object:
+        return self._answer
+
+
+@pytest.mark.parametrize("answer", [None, b"OK", [], [None], [b"entry", 1, b"mark"]])
+async def test_answers_of_another_kind_are_a_miss(answer):
+    store = SharedStore(Strange(answer))
+
+    await store.put("anna", "k", entry(), 60)
+    assert await store.get("anna", "k") is None
+    assert await store.seen("anna", "k") == 0
+    with pytest.raises(StorageUnavailableError):
+        await store.purge("anna")
+
+
 async def use(store: SharedStore) -> float:
     """Uses a store that has nothing to give, and says how long that took."""
     started = time.perf_counter()

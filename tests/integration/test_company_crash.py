@@ -45,8 +45,13 @@ async def test_kill_9_twice_under_load(found, processes):
             # The database knows it as well.
             with redis.Redis.from_url(company.redis_url) as operator:
                 operator.flushdb()
-            assert (await callers.ask(poor)).status == 402
+            # Once all processes have told what they have set aside.
+            await until(lambda: status(callers, poor), 402)
             assert (await callers.ask(busy)).is_answer
+
+
+async def status(callers, key):
+    return (await callers.ask(key)).status
 
 
 async def kill_under_load(company, callers, busy, poor, poor_name):

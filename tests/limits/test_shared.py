@@ -1,113 +1,35 @@
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import pytest
-import redis as driver
 from tests.limits.aging import let_pass
+from tests.limits.sharing import (
+    KEY,
+    is_granted,
+    left,
+    money,
+    place,
+    requests,
+    reserve,
+    tokens,
+    until,
+    until_left,
+)
 
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.limits.claim import Claim, Kind, Verdict
 from llm_proxy.limits.scripts import Owner, load, renewal, reservation
-from llm_proxy.limits.shared import SharedCounters
 from llm_proxy.storage.redis import Redis
 from llm_proxy.types import Subject
 
 pytestmark = pytest.mark.integration
-
-KEY = Subject("key", "k1")
-
-leases = map("lease-{}".format, itertools.count())
-
-
-@pytest.fixture
-def operator(redis_url) -> Iterator[driver.Redis]:
-    """The server as its operator sees it."""
-    with driver.Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
 
 
 @pytest.fixture
 def age(operator) -> Callable[[int], None]:
     """Lets seconds pass."""
     return partial(let_pass, operator)
-
-
-@pytest.fixture
-async def process(redis_url) -> AsyncIterator[Callable[..., SharedCounters]]:
-    """Makes processes, with a connection to Redis each."""
-    made = []
-
-    def process(
-        url: str = redis_url, timeout_seconds: float = 30.0, **options
-    ) -> SharedCounters:
-        redis = Redis(url, timeout_seconds=timeout_seconds)
-        made.append((redis, SharedCounters(redis, **options)))
-        return made[-1][1]
-
-    yield process
-    for redis, counters in made:
-        await counters.aclose()
-        await redis.aclose()
-
-
-@pytest.fixture
-def counters(process) -> SharedCounters:
-    return process()
-
-
-def requests(limit: int, subject: Subject = KEY) -> Claim:
-    return Claim(subject, "requests", limit, 1)
-
-
-def tokens(limit: int, amount: int) -> Claim:
-    return Claim(KEY, "tokens", limit, amount)
-
-
-def place(limit: int) -> Claim:
-    return Claim(KEY, "concurrent", limit, 1)
-
-
-def money(limit: int, amount: int, period: str = "2026-11-21") -> Claim:
-    return Claim(KEY, "money", limit, amount, period)
-
-
-async def reserve(counters, *claims: Claim, spent: int = 0, lease: str = "") -> Verdict:
-    starts = {each.counter: spent for each in claims if each.kind == "money"}
-    return await counters.reserve(lease or next(leases), claims, starts)
-
-
-async def left(counters, *claims: Claim, **options) -> list[int]:
-    verdict = await reserve(counters, *claims, **options)
-    assert all(each.granted for each in verdict.standings)
-    return [each.remaining for each in verdict.standings]
-
-
-async def is_granted(counters, *claims: Claim, **options) -> bool:
-    verdict = await reserve(counters, *claims, **options)
-    return all(each.granted for each in verdict.standings)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(30):
-        while not await condition():  # noqa: ASYNC110 - Redis tells nobody
-            await asyncio.sleep(0.02)
-
-
-async def until_left(counters, claim: Claim, remaining: int) -> None:
-    """Waits until so much is left before a call takes what it needs."""
-
-    async def is_left() -> bool:
-        # Asks for more than there can be, so that nothing is taken.
-        asked = Claim(claim.subject, claim.kind, claim.limit, 10**9, claim.period)
-        try:
-            (standing,) = (await reserve(counters, asked)).standings
-        except StorageUnavailableError:
-            return False
-        return standing.remaining == remaining
-
-    await until(is_left)
 
 
 async def test_each_limit_says_what_is_left(counters):
@@ -282,7 +204,7 @@ async def test_keys_are_short_and_do_not_stay(counters, operator):
 
     lives = {key: operator.ttl(key) for key in operator.keys("*")}
 
-    assert len(lives) == 12
+    assert len(lives) == 11
     assert all(key.startswith("{llm-proxy}:") and len(key) < 100 for key in lives)
     assert min(lives.values()) > 0
     windows = [key for key in lives if "requests" in key or "tokens" in key]
@@ -353,6 +275,15 @@ async def test_process_that_was_away_keeps_its_places(process, age):
     assert await left(other, place(2)) == [0]
 
 
+async def test_process_that_was_away_waits_for_no_other(process, age):
+    away, other = process(), process()
+    await reserve(other, requests(9))
+    await reserve(away, requests(9))
+    age(3600)
+
+    assert await left(away, money(50, 20)) == [30]
+
+
 async def test_leases_are_renewed_while_the_process_lives(process, operator):
     counters = process(lease_seconds=0.15)
     await counters.open()
@@ -401,15 +332,40 @@ async def test_renewal_that_comes_after_the_settlement_changes_nothing(
 ):
     claims = (place(2), money(50, 20))
     await reserve(counters, *claims, lease="a")
-    late = renewal(Owner("late", 60), {"a": claims})
+    late = renewal(Owner("late", 60), {"a": claims}, None)
     counters.settle("a", claims, tokens=0, nanos=3)
     await until_left(counters, money(50, 0), 47)
 
     redis = Redis(redis_url, timeout_seconds=30)
-    await redis.run(load("renew"), late.keys, late.arguments)
+    await redis.run(load("renew"), late.keys, (2**60, *late.arguments))
     await redis.aclose()
 
     assert await left(counters, *claims) == [1, 27]
+
+
+async def test_renewal_that_comes_too_late_changes_nothing(counters, redis_url):
+    claims = (place(2), money(50, 20))
+    await reserve(counters, *claims)
+    late = renewal(Owner("late", 60), {"a": claims}, 2)
+
+    redis = Redis(redis_url, timeout_seconds=30)
+    answer, _ = await redis.run(load("renew"), late.keys, (1, *late.arguments))
+    await redis.aclose()
+
+    assert answer == b"late"
+    assert counters.processes == 1
+    assert await left(counters, *claims) == [0, 10]
+
+
+async def test_clock_that_goes_back_keeps_no_window_full(counters, age):
+    claims = (requests(1), tokens(9, 9))
+    await reserve(counters, *claims)
+    age(-30)
+    assert not await is_granted(counters, *claims)
+
+    age(-3600)
+
+    assert await left(counters, *claims) == [0, 0]
 
 
 async def test_what_redis_evicts_is_counted_from_the_start(counters, operator):
@@ -424,152 +380,34 @@ async def test_what_redis_evicts_is_counted_from_the_start(counters, operator):
     assert await left(counters, *claims, spent=3) == [40, 27]
 
 
-async def test_cancelled_reservation_is_given_back(redis_server, process):
-    counters = process(redis_server.url)
-    await reserve(counters, requests(9))
-
-    redis_server.freeze()
-    try:
-        task = asyncio.create_task(is_granted(counters, place(1), lease="a"))
-        await asyncio.sleep(0.05)
-        task.cancel()
-        await asyncio.wait([task])
-    finally:
-        redis_server.thaw()
-
-    await until_left(counters, place(1), 1)
-    # Also if Redis reads it only after that.
-    with pytest.raises(StorageUnavailableError) as caught:
-        await reserve(process(redis_server.url), place(1), lease="a")
-    assert "not a new one" in caught.value.log_detail
-
-
-async def test_frozen_redis_is_waited_for_only_a_moment(redis_server, process):
-    counters = process(redis_server.url, timeout_seconds=0.2)
-    claims = (place(7), money(50, 20))
-    await reserve(counters, *claims, lease="before")
-
-    redis_server.freeze()
-    try:
-        async with asyncio.timeout(30):
-            for _ in range(6):
-                with pytest.raises(StorageUnavailableError):
-                    await reserve(counters, *claims)
-        counters.settle("before", claims, tokens=0, nanos=4)
-    finally:
-        redis_server.thaw()
-
-    # What came through late is given back, and what waited is settled.
-    await until_left(counters, money(50, 0), 46)
-    await until_left(counters, place(7), 7)
-
-
-async def test_settlements_wait_until_redis_is_back(redis_server, process):
-    counters = process(redis_server.url, timeout_seconds=0.2)
-    claims = (money(5000, 10),)
-    for number in range(300):
-        await reserve(counters, *claims, lease=f"{number}")
-
-    redis_server.freeze()
-    try:
-        for number in range(300):
-            counters.settle(f"{number}", claims, tokens=0, nanos=1)
-        with pytest.raises(StorageUnavailableError):
-            await reserve(counters, *claims)
-    finally:
-        redis_server.thaw()
-
-    await until_left(counters, money(5000, 0), 4700)
-
-
-async def test_too_many_settlements_count_as_spent(
-    redis_server, process, monkeypatch, capsys
+async def test_nothing_is_given_back_to_a_counter_that_never_had_it(
+    counters, process, operator
 ):
-    monkeypatch.setattr("llm_proxy.limits.shared._MAX_WAITING", 3)
-    counters = process(redis_server.url, timeout_seconds=0.2)
-    for number in range(5):
-        await reserve(counters, money(50, 10), lease=f"{number}")
+    await reserve(counters, money(50, 20), lease="a")
+    operator.delete(*operator.keys("*:money:*"))
+    await reserve(process(), money(50, 10), spent=3)
 
-    redis_server.freeze()
-    try:
-        for number in range(5):
-            counters.settle(f"{number}", (money(50, 10),), tokens=0, nanos=0)
-    finally:
-        redis_server.thaw()
-
-    await until_left(counters, money(50, 0), 30)
-    assert "settlements_lost" in capsys.readouterr().out
-
-
-async def restart(redis_server) -> None:
-    redis_server.stop()
-    redis_server.start()
-    # Until clients have heard that their connections are gone.
-    await asyncio.sleep(0.05)
-
-
-async def test_redis_that_starts_again_hears_what_is_set_aside(redis_server, process):
-    first, second = process(redis_server.url), process(redis_server.url)
-    claims = (place(5), money(50, 10))
-    await reserve(first, *claims, spent=3, lease="open")
-    await reserve(second, *claims)
-    await reserve(first, *claims, lease="done")
-
-    await restart(redis_server)
-
-    verdict = await first.reserve("a", claims, {})
-    assert verdict.unknown == (claims[1].counter,)
-    # By now the ledger has 2 for what is done.
-    assert await left(first, *claims, spent=5) == [2, 15]
-
-
-async def test_settlement_from_before_is_in_the_ledger(redis_server, process):
-    counters = process(redis_server.url)
-    claims = (place(5), money(50, 10))
-    await reserve(counters, *claims, lease="a")
-
-    redis_server.stop()
-    counters.settle("a", claims, tokens=0, nanos=2)
-    await asyncio.sleep(0.1)
-    redis_server.start()
-    await reserve(counters, *claims, spent=2)
-
+    counters.settle("a", (money(50, 20),), tokens=0, nanos=1)
     await counters.aclose()
-    assert await left(counters, *claims) == [3, 28]
+
+    assert await left(process(), money(50, 0)) == [37]
 
 
-async def test_what_was_never_sent_crowds_out_no_settlement(
-    redis_server, process, monkeypatch
+async def test_counter_that_redis_evicts_hears_what_is_set_aside(
+    counters, process, operator
 ):
-    monkeypatch.setattr("llm_proxy.limits.shared._MAX_WAITING", 10)
-    counters = process(redis_server.url, timeout_seconds=0.2)
-    await reserve(counters, money(50, 10), lease="a")
+    claims = (money(50, 20), money(500, 20, "total"))
+    await reserve(counters, *claims, lease="a")
+    operator.delete(*operator.keys("*:money:2026*"))
+    await reserve(process(), money(50, 10))
 
-    redis_server.freeze()
-    try:
-        for number in range(30):
-            with pytest.raises(StorageUnavailableError):
-                await reserve(counters, place(1))
-            if number == 3:
-                counters.settle("a", (money(50, 10),), tokens=0, nanos=1)
-    finally:
-        redis_server.thaw()
-
-    await until_left(counters, money(50, 0), 49)
-
-
-async def test_redis_that_is_away_at_the_start_is_met_later(redis_server, process):
-    redis_server.stop()
-    try:
-        counters = process(redis_server.url)
+    for _ in range(2):
         await counters.open()
-        assert counters.processes == 1
-        with pytest.raises(StorageUnavailableError):
-            await reserve(counters, requests(5))
-    finally:
-        redis_server.start()
 
-    assert await left(counters, requests(5)) == [4]
+    assert await left(process(), money(50, 0), money(500, 0, "total")) == [20, 480]
+    counters.settle("a", claims, tokens=0, nanos=1)
+    await until_left(counters, money(50, 0), 39)
+    await until_left(counters, money(500, 0, "total"), 499)
 
 
 async def test_closing_writes_what_waits(process):
@@ -582,14 +420,6 @@ async def test_closing_writes_what_waits(process):
     await closing.aclose()
 
     assert await left(other, money(5000, 0)) == [4550]
-
-
-async def test_lease_cannot_be_taken_twice(counters):
-    await reserve(counters, requests(5), lease="a")
-
-    with pytest.raises(StorageUnavailableError) as caught:
-        await reserve(counters, requests(5), lease="a")
-    assert "not a new one" in caught.value.log_detail
 
 
 OTHER = Subject("key", "k2")
@@ -655,41 +485,3 @@ async def test_spoilt_counter_keeps_nobody_else_from_being_renewed(counters, ope
     await counters.open()
 
     assert operator.zscore(key, "sound") > 1
-
-
-async def test_settlements_wait_while_an_acl_forbids_them(
-    redis_server, redis_url, process, operator
-):
-    counters = process()
-    claims = (tokens(1000, 100), place(5), money(50, 10))
-    await reserve(counters, *claims, lease="a")
-    operator.execute_command("ACL", "SETUSER", "default", "-hincrby")
-    try:
-        with pytest.raises(StorageUnavailableError):
-            await reserve(counters, *claims)
-        counters.settle("a", claims, tokens=30, nanos=3)
-        await asyncio.sleep(0.1)
-    finally:
-        operator.execute_command("ACL", "SETUSER", "default", "+@all")
-
-    await until_left(counters, money(50, 0), 47)
-    await until_left(counters, tokens(1000, 0), 970)
-
-
-async def test_settlements_wait_while_redis_wants_a_password(redis_server, process):
-    counters = process(redis_server.url)
-    claims = (place(5), money(50, 10))
-    await reserve(counters, *claims, lease="a")
-    with driver.Redis.from_url(redis_server.url) as operator:
-        operator.config_set("requirepass", "secret")
-        operator.client_kill_filter(_type="normal", skipme=True)
-        try:
-            for _ in range(4):
-                with pytest.raises(StorageUnavailableError):
-                    await reserve(counters, *claims)
-            counters.settle("a", claims, tokens=0, nanos=3)
-            await asyncio.sleep(0.1)
-        finally:
-            operator.config_set("requirepass", "")
-
-    await until_left(counters, money(50, 0), 47)

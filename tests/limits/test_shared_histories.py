@@ -136,9 +136,9 @@ class History:
         self._model.settle(lease, tokens, nanos)
         for _ in range(2):
             self._processes[process].settle(lease, claims, tokens, nanos)
-        key = f"{{llm-proxy}}:limits:lease:{lease}"
+        key = f"{{llm-proxy}}:limits:settled:{lease}"
         async with asyncio.timeout(30):
-            while self._operator.get(key) != b"settled":  # noqa: ASYNC110 - as it is
+            while not self._operator.exists(key):  # noqa: ASYNC110 - as it is
                 await asyncio.sleep(0)
 
     async def age(self, seconds: int) -> None:

@@ -275,13 +275,15 @@ def setting(redis_server, connect):
             operator.config_set(name, value)
 
 
-async def test_server_without_memory_is_trouble(setting):
+async def test_server_without_memory_is_trouble_for_what_needs_some(setting):
     redis = setting("maxmemory", "1")
 
-    assert "maxmemory" in await trouble(redis, "SET", "key", "value")
-    write = Script("return redis.call('SET', KEYS[1], 1)")
-    with pytest.raises(StorageUnavailableError):
-        await redis.run(write, ["key"], [])
+    for _ in range(4):
+        with pytest.raises(RefusedCommandError) as caught:
+            await redis.execute("SET", "key", "value")
+        assert "maxmemory" in caught.value.log_detail
+
+    assert await redis.execute("GET", "key") is None
 
 
 async def test_server_that_wants_a_password_is_trouble(setting):
@@ -363,6 +365,57 @@ async def forward(redis_server):
     for writer in open_writers:
         writer.close()
         await writer.wait_closed()
+
+
+async def test_server_that_has_become_a_replica_is_left(forward, connect):
+    """Its address is another server's by now."""
+    is_replica = True
+
+    async def answer(reader, writer) -> None:
+        if not is_replica:
+            return await forward(reader, writer)
+        while data := await reader.read(65_536):
+            is_ping = b"PING" in data
+            writer.write(b"+PONG\r\n" if is_ping else b"-READONLY a replica\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        redis = connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await asyncio.gather(*(redis.open() for _ in range(10)))
+        is_replica = False
+
+        assert "ReadOnly" in await trouble(redis, "SET", "key", "value")
+        assert await redis.execute("SET", "key", "value") == b"OK"
+        await redis.aclose()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b":many\r\n",
+        b"-MOVED\r\n",
+        b"-ASK here\r\n",
+        b"*1\r\n" * 9999,
+        b"$9999999999\r\n",
+        b"\x00\xff\r\n",
+    ],
+)
+async def test_whoever_is_no_redis_is_trouble(connect, answer):
+    async def say(reader, writer) -> None:
+        while await reader.read(65_536):
+            writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(say, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await trouble(connect(f"redis://127.0.0.1:{port}", 0.2))
+
+
+async def test_arguments_are_made_when_they_are_sent(redis):
+    script = Script("return ARGV[1]")
+
+    assert await redis.run(script, [], lambda: ["late"]) == b"late"
 
 
 async def test_unix_socket(forward, connect, tmp_path):

@@ -53,15 +53,15 @@ class SharedStore:
         mark = _mark(tenant)
         keys = f"{mark}:{key}", _EVERYBODY, mark
         try:
-            found, *marks = await self._redis.execute("MGET", *keys)
+            found = await self._redis.execute("MGET", *keys)
         except StorageUnavailableError:
             return None
-        if found is None or None in marks:
-            return None
-        expected = b"".join(marks)
-        if not found.startswith(expected):
-            return None
-        return decode_entry(found[len(expected) :])
+        match found:
+            case [bytes(entry), bytes(everybodys), bytes(own)]:
+                marks = everybodys + own
+                if entry.startswith(marks):
+                    return decode_entry(entry[len(marks) :])
+        return None
 
     async def put(
         self, tenant: str, key: str, entry: Entry, ttl_seconds: float
@@ -83,14 +83,18 @@ class SharedStore:
         counter = f"{_mark(tenant)}:{key}:times"
         milliseconds = round(COUNTING_SECONDS * 1000)
         try:
-            return int(await self._redis.run(_COUNT, (counter,), (milliseconds,)))
+            times = await self._redis.run(_COUNT, (counter,), (milliseconds,))
         except StorageUnavailableError:
             return 0
+        return times if isinstance(times, int) else 0
 
     async def purge(self, tenant: str | None) -> int:
         """Forget entries; how many they were nobody knows, so 1 stands for any."""
         mark = _EVERYBODY if tenant is None else _mark(tenant)
-        return int(await self._redis.execute("DEL", mark))
+        purged = await self._redis.execute("DEL", mark)
+        if not isinstance(purged, int):
+            raise StorageUnavailableError(log_detail="redis answers something else")
+        return purged
 
 
 def _mark(tenant: str) -> str:

@@ -1,13 +1,13 @@
-"""What the scripts in ``lua/`` are told, and what their answers mean."""
+"""What the scripts in ``lua/`` are told."""
 
 import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llm_proxy.limits.claim import Claim, Kind, Standing, Verdict
+from llm_proxy.limits.claim import Claim, Kind
 
 if TYPE_CHECKING:
     from llm_proxy.storage.redis import Script
@@ -16,6 +16,7 @@ _FOLDER = Path(__file__).parent / "lua"
 # The braces keep all keys on one node of a cluster.
 _PREFIX = "{llm-proxy}:limits"
 PROCESSES = f"{_PREFIX}:processes"
+_AWAITED = f"{_PREFIX}:awaited"
 
 _WINDOW_SECONDS = 60
 _DAY_SECONDS = 86_400
@@ -25,8 +26,8 @@ _MONEY_SECONDS: Mapping[int, int] = {
     len("2026-11"): 33 * _DAY_SECONDS,
     len("total"): 400 * _DAY_SECONDS,
 }
-# Until when the settlement of a lease that has expired is still heard.
-_OPEN_SECONDS = _DAY_SECONDS
+# Until when Redis knows of a process that was not heard.
+_PROCESS_SECONDS = _DAY_SECONDS
 # By then, what was sent before a settlement has come or never will.
 _SETTLED_SECONDS = 60
 # Redis counts in 64 bits. Nobody has a limit of a billion dollars, and no call costs
@@ -106,13 +107,12 @@ def reservation(
         spent: Where counters of money start, as far as somebody knows.
 
     Returns:
-        What `reserve` is given.
+        What `reserve` is given, after its deadline.
     """
     arguments: list[str | int] = [
         owner.name,
         lease,
         str(owner.lease_seconds),
-        _OPEN_SECONDS,
     ]
     for claim in claims:
         start = spent.get(claim.counter)
@@ -123,44 +123,8 @@ def reservation(
             _keep_seconds(claim, owner),
             "" if start is None else min(start, _MAX_LIMIT),
         )
-    keys = [PROCESSES, _lease_key(lease), *map(_counter_key, claims)]
+    keys = [PROCESSES, _AWAITED, _settled_key(lease), *map(_counter_key, claims)]
     return Call(keys, arguments)
-
-
-def verdict(answer: Sequence[Any], claims: Sequence[Claim]) -> Verdict | None:
-    """Read what `reserve` has answered.
-
-    Args:
-        answer: As Redis gives it.
-        claims: What was asked for.
-
-    Returns:
-        How the limits stand; None if Redis does not know the process.
-    """
-    kind, *rest = answer
-    if kind == b"stranger":
-        return None
-    if kind == b"unknown":
-        return Verdict(unknown=tuple(claims[index - 1].counter for index in rest))
-    figures = zip(claims, rest[1::3], rest[2::3], rest[3::3], strict=True)
-    return Verdict(
-        tuple(
-            Standing(claim, remaining, reset / 1e6, bool(is_granted))
-            for claim, is_granted, remaining, reset in figures
-        )
-    )
-
-
-def living(answer: Sequence[Any]) -> int | None:
-    """Read how many processes there are from what `reserve` has answered.
-
-    Args:
-        answer: As Redis gives it.
-
-    Returns:
-        Their number; None if the answer does not say it.
-    """
-    return answer[1] if answer[0] == b"standings" else None
 
 
 def settlements(batch: Mapping[str, Settlement]) -> Call:
@@ -177,29 +141,40 @@ def settlements(batch: Mapping[str, Settlement]) -> Call:
     for lease, settlement in batch.items():
         claims = [each for each in settlement.claims if each.kind in _SETTLED]
         truth = {"tokens": settlement.tokens, "money": settlement.nanos}
-        keys += (_lease_key(lease), *map(_counter_key, claims))
+        keys += (_settled_key(lease), *map(_counter_key, claims))
         arguments += (lease, len(claims))
         for claim in claims:
             true = min(truth.get(claim.kind, 0), _MAX_TRUTH)
-            arguments += (claim.kind, claim.amount, true)
+            arguments += (claim.kind, true)
     return Call(keys, arguments)
 
 
-def renewal(owner: Owner, leases: Mapping[str, Sequence[Claim]]) -> Call:
+def renewal(
+    owner: Owner,
+    leases: Mapping[str, Sequence[Claim]],
+    known: int | None,
+) -> Call:
     """Say that a process lives, and which of its leases are open.
 
     Args:
         owner: The process.
         leases: The claims of each lease, by its name.
+        known: How many processes it knows of; 0 if it has just begun, None if it has
+            more leases to tell, and does not live before.
 
     Returns:
-        What `renew` is given.
+        What `renew` is given, after its deadline.
     """
-    keys = [PROCESSES]
-    arguments: list[str | int] = [owner.name, str(owner.lease_seconds), _OPEN_SECONDS]
+    keys = [PROCESSES, _AWAITED]
+    arguments: list[str | int] = [
+        owner.name,
+        str(owner.lease_seconds),
+        _PROCESS_SECONDS,
+        "" if known is None else known,
+    ]
     for lease, all_claims in leases.items():
         claims = [each for each in all_claims if each.kind in _RENEWED]
-        keys += (_lease_key(lease), *map(_counter_key, claims))
+        keys += (_settled_key(lease), *map(_counter_key, claims))
         arguments += (lease, len(claims))
         for claim in claims:
             arguments += (claim.kind, claim.amount, _keep_seconds(claim, owner))
@@ -215,8 +190,8 @@ def _keep_seconds(claim: Claim, owner: Owner) -> int:
     return _WINDOW_SECONDS + 1
 
 
-def _lease_key(lease: str) -> str:
-    return f"{_PREFIX}:lease:{lease}"
+def _settled_key(lease: str) -> str:
+    return f"{_PREFIX}:settled:{lease}"
 
 
 def _counter_key(claim: Claim) -> str:

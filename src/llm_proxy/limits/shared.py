@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import suppress
 from contextvars import Context
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_proxy.errors import StorageUnavailableError
+from llm_proxy.limits.redis_clock import RedisClock
+from llm_proxy.limits.replies import count_spoilt, read, verdict
 from llm_proxy.limits.scripts import (
     PROCESSES,
     Owner,
     Settlement,
-    living,
     load,
     renewal,
     reservation,
     settlements,
-    verdict,
 )
 from llm_proxy.telemetry import get_logger
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
     from llm_proxy.limits.claim import Claim, Verdict
+    from llm_proxy.limits.replies import Reply
     from llm_proxy.limits.scripts import Call
     from llm_proxy.storage.redis import Redis, Script
 
@@ -34,6 +36,8 @@ _log = get_logger(__name__)
 # Some milliseconds of Redis, for which everybody waits.
 _MAX_BATCH = 200
 _MAX_WAITING = 10_000
+# The first time teaches the clock of Redis, the second is in time.
+_MOST_TRIES = 3
 _PAUSE_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0
 
@@ -45,12 +49,16 @@ class SharedCounters:
     time to time. If a process dies, its places are free when their leases expire, and
     the money that it had set aside counts as spent.
 
+    What Redis reads only after its process has given it up takes nothing.
+
     Settlements are written in batches by one task. While Redis is away they wait; if
     there are too many, the oldest are given up, and what they had set aside counts as
-    spent. Writing one again changes nothing.
+    spent. Once it is back they come first: nobody is refused for the sake of calls that
+    are over. Writing one again changes nothing.
 
-    If Redis loses its data, windows and places start empty, counters of money are
-    unknown again, and each process tells what it has set aside before it takes more.
+    If Redis loses its data, windows and places start empty, and counters of money are
+    unknown again. Each process tells what it has set aside before it takes more, and
+    none takes money before all have told, or their leases would have expired.
 
     Args:
         redis: Shared by all processes.
@@ -64,6 +72,7 @@ class SharedCounters:
         self.processes = 1
         self._redis = redis
         self._owner = Owner(str(uuid.uuid4()), lease_seconds)
+        self._clock = RedisClock()
         self._reserve = load("reserve")
         self._settle = load("settle")
         self._renew = load("renew")
@@ -72,6 +81,9 @@ class SharedCounters:
         # Settlements and renewals of one lease must not overtake each other.
         self._turn = asyncio.Lock()
         self._renewals = 0
+        # Whether Redis has taken the latest settlements.
+        self._is_heard = asyncio.Event()
+        self._is_heard.set()
         self._lost = 0
         self._renewing: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
@@ -117,8 +129,10 @@ class SharedCounters:
         Raises:
             StorageUnavailableError: Redis does not answer.
         """
-        call = reservation(self._owner, lease, claims, spent)
         is_sent = not self._redis.is_away
+        if is_sent and not self._is_heard.is_set():
+            await self._write()
+        call = reservation(self._owner, lease, claims, spent)
         try:
             found = await self._try(call, claims)
         except BaseException:
@@ -155,9 +169,7 @@ class SharedCounters:
         return found
 
     async def _ask(self, call: Call, claims: Sequence[Claim]) -> Verdict | None:
-        answer = await self._run(self._reserve, call)
-        self.processes = living(answer) or self.processes
-        return verdict(answer, claims)
+        return verdict(await self._run_in_time(self._reserve, call), claims)
 
     async def _keep_telling(self) -> None:
         while True:
@@ -175,13 +187,30 @@ class SharedCounters:
         async with self._turn:
             if renewals not in (None, self._renewals):
                 return
+            known = self.processes if self._renewals else 0
             leases = [*self._open.items()]
-            for start in range(0, max(len(leases), 1), _MAX_BATCH):
-                batch = dict(leases[start : start + _MAX_BATCH])
-                self.processes = await self._run(
-                    self._renew, renewal(self._owner, batch)
-                )
+            while leases:
+                batch, leases = dict(leases[:_MAX_BATCH]), leases[_MAX_BATCH:]
+                await self._run_in_time(self._renew, renewal(self._owner, batch, None))
+            await self._run_in_time(self._renew, renewal(self._owner, {}, known))
             self._renewals += 1
+
+    async def _run_in_time(self, script: Script, call: Call) -> Reply:
+        """Run a script that does nothing once nobody waits for it."""
+        asked_at = 0.0
+
+        def arguments() -> Sequence[str | int]:
+            nonlocal asked_at
+            asked_at = self._clock.now()
+            return (self._clock.deadline(self._redis.timeout_seconds), *call.arguments)
+
+        for _ in range(_MOST_TRIES):
+            reply = read(await self._redis.run(script, call.keys, arguments))
+            self._clock.learn(asked_at, reply.now)
+            if not reply.is_late:
+                self.processes = reply.processes or self.processes
+                return reply
+        raise StorageUnavailableError(log_detail="redis hears everything too late")
 
     def _queue(self, lease: str, settlement: Settlement) -> None:
         if len(self._waiting) >= _MAX_WAITING:
@@ -198,23 +227,33 @@ class SharedCounters:
             try:
                 await self._write()
             except StorageUnavailableError:
-                await asyncio.sleep(_PAUSE_SECONDS)
+                self._is_heard.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_PAUSE_SECONDS):
+                        await self._is_heard.wait()
 
     async def _write(self) -> None:
         while self._waiting:
-            async with self._turn:
-                batch = dict(islice(self._waiting.items(), _MAX_BATCH))
+            await self._write_some()
+        self._is_heard.set()
+        self._admit_loss()
+
+    async def _write_some(self) -> None:
+        async with self._turn:
+            batch = dict(islice(self._waiting.items(), _MAX_BATCH))
+            if batch:
                 await self._write_batch(batch)
             for lease in batch:
                 self._waiting.pop(lease, None)
-            self._admit_loss()
 
     async def _write_batch(self, batch: Mapping[str, Settlement]) -> None:
         """Settle leases, and keep no lease from it for the sake of another."""
         from llm_proxy.storage.redis_driver import RefusedCommandError
 
         try:
-            self._lost += await self._run(self._settle, settlements(batch))
+            call = settlements(batch)
+            said = await self._redis.run(self._settle, call.keys, call.arguments)
+            self._lost += count_spoilt(said)
         except RefusedCommandError:
             if len(batch) == 1:
                 self._lost += 1
@@ -226,9 +265,6 @@ class SharedCounters:
         if self._lost:
             _log.error("settlements_lost", count=self._lost)
             self._lost = 0
-
-    async def _run(self, script: Script, call: Call) -> Any:  # noqa: ANN401 - as Redis
-        return await self._redis.run(script, call.keys, call.arguments)
 
 
 def _start(work: Coroutine[None, None, None]) -> asyncio.Task[None]:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from llm_proxy.storage.redis_driver import (
     RefusedCommandError,
     answered,
     connector,
+    is_trouble,
     reported,
 )
 from llm_proxy.telemetry import get_logger
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
 _log = get_logger(__name__)
+
+Arguments = Sequence[str | bytes | int]
 
 # More would not be faster, and a burst would spend its time on opening them.
 _MAX_CONNECTIONS = 10
@@ -80,6 +83,11 @@ class Redis:
         """Whether a call would fail at once, without a word to Redis."""
         return self._is_closed or self._breaker.is_refusing
 
+    @property
+    def timeout_seconds(self) -> float:
+        """How long a command is waited for once it is sent."""
+        return self._timeout_seconds
+
     async def open(self) -> None:
         """See whether Redis answers.
 
@@ -117,14 +125,14 @@ class Redis:
         self,
         script: Script,
         keys: Sequence[str],
-        arguments: Sequence[str | bytes | int],
+        arguments: Arguments | Callable[[], Arguments],
     ) -> Any:  # noqa: ANN401 - whatever the script returns
         """Run a script; Redis is sent its text only if it does not know it.
 
         Args:
             script: The program.
             keys: The keys that it touches, ``KEYS`` in it.
-            arguments: ``ARGV`` in it.
+            arguments: ``ARGV`` in it, or what makes it at the moment of sending.
 
         Returns:
             What it returns, as `execute` does.
@@ -135,8 +143,9 @@ class Redis:
         """
         from redis.exceptions import NoScriptError
 
-        given = (len(keys), *keys, *arguments)
         async with self._connection() as connection:
+            made = arguments() if callable(arguments) else arguments
+            given = (len(keys), *keys, *made)
             try:
                 return await _ask(connection, "EVALSHA", script.digest, *given)
             except NoScriptError:
@@ -209,14 +218,22 @@ class Redis:
             await _make_ready(connection)
             yield connection
             is_clean = True
-        except ResponseError:
-            is_clean = True
+        except ResponseError as error:
+            is_clean = not is_trouble(error)
+            if not is_clean:
+                # By now another server may have the address.
+                await self._hang_up()
             raise
         finally:
             if is_clean and not self._is_closed:
                 self._idle.append(connection)
             else:
                 await connection.disconnect(nowait=True)
+
+    async def _hang_up(self) -> None:
+        idle, self._idle = self._idle, []
+        for each in idle:
+            await each.disconnect(nowait=True)
 
 
 async def _make_ready(connection: "AbstractConnection") -> None:

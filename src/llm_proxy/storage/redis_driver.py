@@ -97,8 +97,9 @@ def reported() -> Generator[None]:
 
     try:
         yield
-    except (OSError, RedisError) as error:
-        if not _is_trouble(error):
+    except (OSError, RedisError, ValueError) as error:
+        # A ValueError is the driver's about an answer that it cannot read.
+        if not is_trouble(error):
             raise
         raise unavailable(error) from error
 
@@ -121,14 +122,21 @@ def answered() -> Generator[None]:
         raise RefusedCommandError(log_detail=unavailable(error).log_detail) from error
 
 
-def _is_trouble(error: Exception) -> bool:
+def is_trouble(error: Exception) -> bool:
+    """Decide whether an error is the server's.
+
+    Args:
+        error: As the driver raises it.
+
+    Returns:
+        False for what Redis says against one command alone.
+    """
     from redis import exceptions
 
     if isinstance(error, exceptions.ResponseError):
         known = (
             exceptions.ClusterDownError,
             exceptions.NoPermissionError,
-            exceptions.OutOfMemoryError,
             exceptions.ReadOnlyError,
             exceptions.TryAgainError,
         )

@@ -1,17 +1,34 @@
 -- Says that a process lives, and which of its leases are open.
 --
--- KEYS: the processes; and of each lease: itself, and the counters of its claims.
--- ARGV: the process; seconds until it and its leases expire, and until a lease is
---   forgotten; and of each lease: its name and the number of its claims; and of each
---   claim: kind, amount, and the seconds that its counter is kept.
--- Returns how many processes live.
+-- KEYS: the processes, and how many are awaited; and of each lease: what says that it is
+--   settled, and the counters of its claims.
+-- ARGV: when it is too late; the process; seconds until it and its leases expire, and
+--   until it is forgotten; how many processes it knows of, 0 if it has just begun, and
+--   nothing if there are more leases to tell; and of each lease: its name and the number
+--   of its claims; and of each claim: kind, amount, and the seconds that its counter is
+--   kept.
+-- Returns {"late", now} or {"processes", now, how many live}, in microseconds.
 
-local processes = KEYS[1]
-local process, lease_seconds, memory_seconds = ARGV[1], ARGV[2], ARGV[3]
+local processes, awaited = KEYS[1], KEYS[2]
+local deadline, process, lease_seconds, memory_seconds, known = unpack(ARGV, 1, 5)
+
+-- Lua would write large numbers with an exponent.
+local function whole(number)
+  return string.format('%.0f', number)
+end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local expiry = string.format('%.0f', now + lease_seconds * 1000000)
+local expiry = whole(now + lease_seconds * 1000000)
+
+-- By now its leases may be settled, and that forgotten.
+if now > tonumber(deadline) then
+  return {'late', now}
+end
+
+-- First: Redis lets a script that has begun to write go on when its memory is full.
+local forgotten = whole(now - memory_seconds * 1000000)
+redis.call('ZREMRANGEBYSCORE', processes, '-inf', forgotten)
 
 -- What a counter holds may not be ours: that is trouble for its claim alone.
 local renew = {}
@@ -21,32 +38,34 @@ function renew.concurrent(key, lease, _, seconds)
   redis.call('EXPIRE', key, seconds)
 end
 
-function renew.money(key, _, amount, seconds, is_known)
-  -- A Redis that starts again without its data hears again what is set aside.
-  if not is_known then
-    redis.pcall('HINCRBY', key, 'taken', amount)
+function renew.money(key, lease, amount, seconds)
+  -- A Redis that has lost the counter hears again what is set aside.
+  if redis.pcall('HEXISTS', key, lease) == 0 then
+    redis.call('HINCRBY', key, 'taken', amount)
+    redis.call('HSET', key, lease, amount)
     redis.call('EXPIRE', key, seconds)
   end
 end
 
-redis.call('ZREMRANGEBYSCORE', processes, '-inf', string.format('%.0f', now))
-redis.call('ZADD', processes, expiry, process)
-redis.call('EXPIRE', processes, memory_seconds)
-
-local key, argument = 2, 4
+local key, argument = 3, 6
 while key <= #KEYS do
-  local lease_key, lease, count = KEYS[key], ARGV[argument], ARGV[argument + 1]
-  local state = redis.pcall('GET', lease_key)
-  if state ~= 'settled' then
-    redis.call('SET', lease_key, 'open', 'EX', memory_seconds)
-  end
+  local settled, lease, count = KEYS[key], ARGV[argument], ARGV[argument + 1]
+  local is_settled = redis.call('EXISTS', settled) == 1
   key, argument = key + 1, argument + 2
   for _ = 1, tonumber(count) do
     local kind, amount, seconds = unpack(ARGV, argument, argument + 2)
-    if state ~= 'settled' then
-      renew[kind](KEYS[key], lease, amount, seconds, state == 'open')
+    if not is_settled then
+      renew[kind](KEYS[key], lease, amount, seconds)
     end
     key, argument = key + 1, argument + 3
   end
 end
-return redis.call('ZCARD', processes)
+if known ~= '' then
+  -- Redis has lost a process that it would know even if it was dead. With it went what the
+  -- others have set aside; who lives tells that before it would count as dead.
+  if redis.call('ZADD', processes, expiry, process) == 1 and known ~= '0' then
+    redis.call('SET', awaited, known, 'NX', 'PX', whole(lease_seconds * 1000))
+  end
+  redis.call('EXPIRE', processes, memory_seconds)
+end
+return {'processes', now, redis.call('ZCOUNT', processes, whole(now + 1), '+inf')}

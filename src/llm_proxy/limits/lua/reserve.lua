@@ -1,17 +1,19 @@
 -- Takes everything that a call needs from the limits that bound it, or nothing.
 --
--- KEYS: the processes, the lease, and the counter of each claim.
--- ARGV: the process; the lease's name; seconds until it expires, and until it is
---   forgotten; and of each claim: kind, limit, amount, the seconds that its counter is
---   kept, and where a counter of money starts, or nothing.
--- Returns {"stranger"}, {"unknown", index ...} or
---   {"standings", living processes, granted, remaining, reset in microseconds ...}.
+-- KEYS: the processes; how many are awaited; what says that the lease is settled; and the
+--   counter of each claim.
+-- ARGV: when it is too late; the process; the lease's name, and seconds until it expires;
+--   and of each claim: kind, limit, amount, the seconds that its counter is kept, and
+--   where a counter of money starts, or nothing.
+-- Returns {"stranger", now}, {"late", now}, {"unheard", now}, {"unknown", now, index ...}
+--   or {"standings", now, living processes, granted, remaining, reset ...}.
+-- All moments are in microseconds.
 
 local MICROSECONDS = 1000000
 local WINDOW = 60 * MICROSECONDS
 
-local processes, lease_key = KEYS[1], KEYS[2]
-local process, lease, lease_seconds, memory_seconds = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local processes, awaited, settled = KEYS[1], KEYS[2], KEYS[3]
+local deadline, process, lease, lease_seconds = unpack(ARGV, 1, 4)
 
 local time = redis.call('TIME')
 local now = time[1] * MICROSECONDS + time[2]
@@ -21,13 +23,23 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
--- Forgets the first entries of a window that have left it; returns whether all had.
+local function living()
+  return redis.call('ZCOUNT', processes, whole(now + 1), '+inf')
+end
+
+-- Whether all processes have told what they had set aside when Redis lost its data.
+local function is_heard()
+  return living() >= tonumber(redis.call('GET', awaited) or 0)
+end
+
+-- Forgets the first entries of a window that have left it, or that a clock which has gone
+-- back since would keep for long; returns whether all were such.
 local function forget(key, count)
   local log, old = key .. ':log', {}
   local entries = redis.call('LRANGE', log, 0, count - 1)
   for _, entry in ipairs(entries) do
     local at, name = entry:match('^(%d+) (.*)$')
-    if tonumber(at) > now - WINDOW then
+    if math.abs(now - at) < WINDOW then
       break
     end
     old[#old + 1] = name
@@ -61,8 +73,9 @@ end
 function window.take(claim)
   local log = claim.key .. ':log'
   redis.call('RPUSH', log, whole(now) .. ' ' .. lease)
-  redis.call('HSET', claim.key, lease, claim.amount)
+  -- What may be given back is noted last, so that an error leaves it taken.
   redis.call('HINCRBY', claim.key, 'sum', claim.amount)
+  redis.call('HSET', claim.key, lease, claim.amount)
   redis.call('EXPIRE', log, claim.seconds)
   redis.call('EXPIRE', claim.key, claim.seconds)
 end
@@ -89,20 +102,23 @@ function places.reset()
   return 0
 end
 
--- Money is what was spent at first, and what was taken since. What a process that died
--- had set aside stays taken.
+-- Money is what was spent at first, and what was taken since; leases stand beside it with
+-- their amounts until they are settled. What a process that died had set aside stays.
 local money = {reset = places.reset}
 
 function money.used(claim)
-  if claim.start ~= '' and redis.call('HSETNX', claim.key, 'start', claim.start) == 1 then
+  local start, taken = unpack(redis.call('HMGET', claim.key, 'start', 'taken'))
+  if not start and claim.start ~= '' and is_heard() then
+    start = claim.start
+    redis.call('HSET', claim.key, 'start', start)
     redis.call('EXPIRE', claim.key, claim.seconds)
   end
-  local sums = redis.call('HMGET', claim.key, 'start', 'taken')
-  return sums[1] and sums[1] + (sums[2] or 0)
+  return start and start + (taken or 0)
 end
 
 function money.take(claim)
   redis.call('HINCRBY', claim.key, 'taken', claim.amount)
+  redis.call('HSET', claim.key, lease, claim.amount)
   redis.call('EXPIRE', claim.key, claim.seconds)
 end
 
@@ -110,18 +126,23 @@ local KINDS = {requests = window, tokens = window, concurrent = places, money = 
 
 -- Redis has lost what it knew, or has not heard of the process for too long.
 if tonumber(redis.call('ZSCORE', processes, process) or 0) <= now then
-  return {'stranger'}
+  return {'stranger', now}
 end
--- A reservation that was given up before it came here finds its lease settled.
-if redis.call('EXISTS', lease_key) == 1 then
-  return redis.error_reply('ERR the lease is not a new one')
+-- Nobody waits for it, and nobody would give it back before its process is back.
+if now > tonumber(deadline) then
+  return {'late', now}
+end
+-- It was given up before it came here. Redis lets a script that has begun to write go on
+-- when its memory is full.
+if redis.call('DEL', settled) == 1 then
+  return redis.error_reply('ERR the lease is settled')
 end
 
-local claims, unknown, is_granted = {}, {'unknown'}, true
-for index = 1, #KEYS - 2 do
+local claims, unknown, is_granted = {}, {'unknown', now}, true
+for index = 1, #KEYS - 3 do
   local kind, limit, amount, seconds, start = unpack(ARGV, 5 * index, 5 * index + 4)
   local claim = {
-    key = KEYS[index + 2], kind = KINDS[kind], limit = tonumber(limit),
+    key = KEYS[index + 3], kind = KINDS[kind], limit = tonumber(limit),
     amount = amount, seconds = seconds, start = start,
   }
   claim.used = claim.kind.used(claim)
@@ -133,11 +154,11 @@ for index = 1, #KEYS - 2 do
   end
   claims[index] = claim
 end
-if #unknown > 1 then
-  return unknown
+if #unknown > 2 then
+  return is_heard() and unknown or {'unheard', now}
 end
 
-local standings = {'standings', redis.call('ZCARD', processes)}
+local standings = {'standings', now, living()}
 for _, claim in ipairs(claims) do
   if is_granted then
     claim.kind.take(claim)
@@ -146,9 +167,5 @@ for _, claim in ipairs(claims) do
   standings[#standings + 1] = claim.is_granted and 1 or 0
   standings[#standings + 1] = math.max(0, claim.limit - claim.used)
   standings[#standings + 1] = claim.kind.reset(claim)
-end
-if is_granted then
-  -- Last, so that what an error leaves half taken is not given back whole.
-  redis.call('SET', lease_key, 'open', 'EX', memory_seconds)
 end
 return standings
