@@ -42,6 +42,48 @@ async def test_of_many_at_a_time_one_gets_the_key(stores):
     assert found.count(Earlier("request", None)) == 49
 
 
+@pytest.mark.parametrize("url", ["file", "postgres"], indirect=True)
+async def test_many_share_a_transaction(url, store, monkeypatch):
+    begun, begin = [], Database.begin
+    monkeypatch.setattr(
+        Database, "begin", lambda database: begun.append(None) or begin(database)
+    )
+    names = [f"key {number}" for number in range(1500)]
+
+    claims = await asyncio.gather(*(store.claim(name, "request") for name in names))
+    assert all(isinstance(claim, Claim) for claim in claims)
+    assert all(await asyncio.gather(*map(store.renew, claims)))
+    assert all(await asyncio.gather(*(store.save(claim, ANSWER) for claim in claims)))
+
+    found = await asyncio.gather(*(store.claim(name, "request") for name in names))
+    assert found == [Earlier("request", ANSWER)] * 1500
+    # Eight for each kind of work, and those that began with what came first.
+    assert len(begun) <= 4 * 11
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+async def test_groups_of_two_processes_do_not_lock_each_other_out(url, stores):
+    names = [f"key {number}" for number in range(100)]
+    for _ in range(20):
+        asked = [
+            (store, store.claim(name, "request"))
+            for store, order in zip(stores, (1, -1), strict=True)
+            for name in names[::order]
+        ]
+        found = await asyncio.gather(*(claiming for _, claiming in asked))
+        claims = [
+            (store, claim)
+            for (store, _), claim in zip(asked, found, strict=True)
+            if isinstance(claim, Claim)
+        ]
+        assert len({claim.key for _, claim in claims}) == len(claims)
+        assert all(
+            await asyncio.gather(*(store.renew(claim) for store, claim in claims))
+        )
+        for store, claim in claims:
+            store.release(claim)
+
+
 async def test_keys_do_not_know_each_other(store):
     for key in ("one", "other"):
         assert isinstance(await store.claim(key, "request"), Claim)

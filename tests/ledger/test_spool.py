@@ -1,5 +1,6 @@
 """Rows on the local disk: whole or not at all, and nobody else's."""
 
+import errno
 import resource
 import stat
 import tempfile
@@ -132,17 +133,22 @@ def test_large_spools_have_several_files(tmp_path):
     assert len(replay(spool)) == 9 - 5
 
 
-def test_a_disk_that_is_full_costs_only_what_it_refuses(tmp_path):
+@pytest.fixture
+def limit():
+    """Lets files grow to so many bytes, as if the disk were full then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_is_full_costs_only_what_it_refuses(tmp_path, limit):
     spool = Spool(tmp_path)
     spool.append(ROWS[:1])
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # The next line is written in part.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (spool.size + 20, hard))
-    try:
-        with pytest.raises(StorageUnavailableError) as caught:
-            spool.append(ROWS[1:])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    limit(spool.size + 20)
+    with pytest.raises(StorageUnavailableError) as caught:
+        spool.append(ROWS[1:])
+    limit(resource.RLIM_INFINITY)
     assert caught.value.log_detail == (
         "the ledger's spool cannot be used: File too large"
     )
@@ -152,6 +158,32 @@ def test_a_disk_that_is_full_costs_only_what_it_refuses(tmp_path):
     with capture_logs() as lines:
         assert replay(spool) == [ROWS[0], ROWS[3]]
     assert lines == []
+
+
+def test_a_disk_that_stays_full_has_no_more_files_with_each_row(tmp_path, limit):
+    spool = Spool(tmp_path)
+    limit(20)
+    for _ in range(3):
+        with pytest.raises(StorageUnavailableError):
+            spool.append(ROWS)
+    assert (spool.sealed(), list(tmp_path.iterdir())) == ([], [])
+    limit(resource.RLIM_INFINITY)
+    spool.append(ROWS)
+    assert replay(spool) == ROWS
+
+
+def test_a_file_whose_name_may_be_lost_is_not_kept(tmp_path, monkeypatch):
+    def fail(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    spool = Spool(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("llm_proxy.ledger.segment._sync_folder", fail)
+        with pytest.raises(StorageUnavailableError):
+            spool.append(ROWS)
+    assert list(tmp_path.iterdir()) == []
+    spool.append(ROWS)
+    assert replay(spool) == ROWS
 
 
 def test_closing_leaves_rows_and_no_empty_files(tmp_path):

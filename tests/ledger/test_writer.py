@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -167,6 +168,46 @@ async def test_a_database_that_hangs_is_away(database, folder):
     await ledger.aclose()
 
 
+async def test_rows_wait_no_longer_because_others_have_waited(database, folder):
+    ledger = ledger_of(database, folder, write_seconds=0.3, pause_seconds=60)
+    database.delay_seconds = 0.2
+    first = ledger.add(entry("first"))
+    await until(lambda: database.opened == 1)
+    await asyncio.gather(first, ledger.add(entry("second")))
+    # Its group begins too late to be in time.
+    assert spooled(folder)
+    await ledger.aclose()
+
+
+async def test_a_slow_database_is_given_fewer_rows_at_a_time(database, folder):
+    database.is_down = True
+    ledger = ledger_of(database, folder, pause_seconds=60)
+    await asyncio.gather(*(ledger.add(entry(number)) for number in range(600)))
+    await ledger.aclose()
+
+    database.is_down = False
+    database.most_rows = 10
+    ledger = ledger_of(database, folder, pause_seconds=0.001)
+    await ledger.open()
+    await until(lambda: not spooled(folder))
+    assert len(await database.rows()) == 600
+    await ledger.aclose()
+
+
+async def test_a_slow_database_empties_a_full_spool(database, folder):
+    ledger = ledger_of(database, folder, max_bytes=30_000, pause_seconds=0.001)
+    database.is_down = True
+    for number in range(100):
+        with suppress(StorageUnavailableError):
+            await ledger.add(entry(number))
+    assert ledger.is_full
+    database.most_rows = 3
+    database.is_down = False
+    await until(lambda: not (ledger.is_full or spooled(folder)))
+    assert len(await database.rows()) == 100
+    await ledger.aclose()
+
+
 async def test_a_locked_file_is_an_outage(tmp_path, folder):
     database = Fickle(f"sqlite:///{tmp_path}/ledger.db")
     await database.create()
@@ -233,14 +274,14 @@ async def test_a_full_spool_says_so_and_recovers_by_itself(database, folder):
         await ledger.add(entry("does not fit"))
     assert caught.value.log_detail == "the ledger's spool is full"
     assert ledger.is_full
-    lost = [line["rows"] for line in lines if line["event"] == "ledger_rows_lost"]
-    assert lost == [1]
+    assert [line["event"] for line in lines] == ["ledger_full"]
 
     database.is_down = False
     await until(lambda: not ledger.is_full)
     await until(lambda: not spooled(folder))
     await ledger.add(entry("later"))
-    assert await database.ids() == ["fits", "fits too", "later"]
+    # Its caller was refused, and it has to be paid all the same.
+    assert await database.ids() == ["does not fit", "fits", "fits too", "later"]
     await ledger.aclose()
 
 
@@ -253,6 +294,62 @@ async def test_a_spool_that_never_took_a_row_recovers_as_well(database, folder):
     database.is_down = False
     await until(lambda: not ledger.is_full)
     await ledger.aclose()
+
+
+async def test_a_full_database_is_not_taken_for_one_that_is_back(database, folder):
+    ledger = ledger_of(database, folder, max_bytes=10, pause_seconds=0.001)
+    database.is_full = True
+    with pytest.raises(StorageUnavailableError):
+        await ledger.add(ENTRY)
+    tried = database.opened
+    await until(lambda: database.opened > tried + 6 or not ledger.is_full)
+    assert ledger.is_full
+    database.is_full = False
+    await until(lambda: not ledger.is_full)
+    assert await database.ids() == [ENTRY.id]
+    await ledger.aclose()
+
+
+async def test_rows_without_a_place_go_to_a_disk_that_has_room_again(
+    database, folder, monkeypatch
+):
+    def fail(spool, rows):
+        raise StorageUnavailableError(log_detail="no space left on device")
+
+    ledger = ledger_of(database, folder)
+    database.is_down = True
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "append", fail)
+        refused = [ledger.add(entry(number)) for number in range(3)]
+        await asyncio.gather(*refused, return_exceptions=True)
+        assert ledger.is_full
+    await until(lambda: not ledger.is_full)
+    await ledger.add(entry("later"))
+    await ledger.aclose()
+    assert await database.ids() == []
+
+    database.is_down = False
+    ledger = ledger_of(database, folder)
+    await ledger.open()
+    await until(lambda: not spooled(folder))
+    assert await database.ids() == ["0", "1", "2", "later"]
+    await ledger.aclose()
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+async def test_closing_tells_of_rows_that_have_found_no_place(
+    database, folder, is_back
+):
+    ledger = ledger_of(database, folder, max_bytes=10, pause_seconds=60)
+    database.is_down = True
+    refused = [ledger.add(entry(number)) for number in range(3)]
+    await asyncio.gather(*refused, return_exceptions=True)
+    database.is_down = not is_back
+    with capture_logs() as lines:
+        await ledger.aclose()
+
+    lost = [line["rows"] for line in lines if line["event"] == "ledger_rows_lost"]
+    assert (len(await database.rows()), lost) == ((3, []) if is_back else (0, [3]))
 
 
 async def test_rows_that_wait_are_bounded(ledger, database):

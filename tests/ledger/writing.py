@@ -48,16 +48,19 @@ class Fickle(Database):
 
     Attributes:
         is_down: Whether it is away.
+        is_full: Whether it takes no rows, though transactions begin and end.
         opened: How many transactions somebody has asked for.
         lets: Transactions wait until it is set.
+        most_rows: How many rows it takes in time.
         delay_seconds: How long each transaction takes at least.
     """
 
     def __init__(self, url: str) -> None:
         super().__init__(url, timeout_seconds=2)
-        self.is_down = False
+        self.is_down = self.is_full = False
         self.opened = 0
         self.delay_seconds = 0.0
+        self.most_rows = 1_000_000
         self.lets = asyncio.Event()
         self.lets.set()
 
@@ -74,6 +77,10 @@ class Fickle(Database):
 
     async def append(self, table: sa.Table, rows: Sequence[tuple]) -> None:
         await self._fail()
+        if self.is_full:
+            raise StorageUnavailableError(log_detail="database or disk is full")
+        if len(rows) > self.most_rows:
+            raise StorageUnavailableError(log_detail="not done in time")
         await super().append(table, rows)
 
     async def _fail(self) -> None:

@@ -234,3 +234,22 @@ class TestPostgres:
         await database.append(notes, [note(3)])
         assert {note(1), note(3)} <= set(await stored(database))
         await run_alone(postgres.url, "DROP TABLE notes")
+
+    async def test_server_works_on_for_nobody_who_has_left(self, postgres_url, connect):
+        database = await make(await connect(postgres_url, timeout_seconds=0.2))
+        other = await connect(postgres_url)
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND datname = current_database()"
+        )
+
+        async with other.begin() as connection:
+            await connection.exec_driver_sql("LOCK TABLE notes")
+            with pytest.raises(StorageUnavailableError):
+                await database.append(notes, [note(1)])
+            async with asyncio.timeout(20):
+                while await connection.scalar(waiting):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
+
+        await database.append(notes, [note(2)])
+        assert await stored(database) == [note(2)]

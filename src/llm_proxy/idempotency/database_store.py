@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from llm_proxy.errors import StorageUnavailableError
+from llm_proxy.idempotency.groups import Groups
 from llm_proxy.idempotency.releases import Releases
 from llm_proxy.idempotency.store import (
     KEPT_SECONDS,
@@ -20,19 +21,21 @@ from llm_proxy.idempotency.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
-
-    import sqlalchemy as sa
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from collections.abc import AsyncGenerator, Callable, Sequence
+    from typing import Any
 
     from llm_proxy.storage import Database
 
 # More than one, so that what has expired grows fewer while new claims come.
 _FORGET_PER_CLAIM = 4
-_SQLITE_SECONDS = 5.0
-# A silent server is let go of in two more.
-_POSTGRES_SECONDS = 3.0
-# How many write at a time.
+_WAIT_SECONDS = 5.0
+# A few milliseconds of SQLite, for which other writers wait.
+_MOST_CLAIMS = 200
+_MOST_BYTES = 1024 * 1024
+# Each may be as large as an answer is.
+_MOST_ANSWERS = 20
+# About what the rest of a row takes.
+_ROW_BYTES = 1024
 _SQLITE_PLACES = 1
 _POSTGRES_PLACES = 3
 
@@ -40,8 +43,8 @@ _POSTGRES_PLACES = 3
 class DatabaseStore:
     """A `Store` in a table of SQLite or Postgres.
 
-    However many requests have a key, few of them are at the database at a time: claims
-    wait for each other, and so do answers, and nobody else has to wait for all of them.
+    Claims that come while others are being written are one group, and so are answers:
+    each group is one transaction.
 
     Args:
         database: Has the table.
@@ -52,57 +55,44 @@ class DatabaseStore:
         self, database: Database, clock: Callable[[], float] = time.time
     ) -> None:
         # SQLAlchemy takes long to import, and whoever has a database has done it.
-        from sqlalchemy.dialects import postgresql, sqlite
-
-        from llm_proxy.storage.tables import idempotency
+        from llm_proxy.idempotency import statements
 
         self._database = database
         self._clock = clock
-        self._table = idempotency
+        self._sql = statements
         self._releases = Releases(database)
-        places, self._seconds = (
-            (_SQLITE_PLACES, _SQLITE_SECONDS)
+        self._taking, places = (
+            (statements.TAKE_IN_SQLITE, _SQLITE_PLACES)
             if database.is_sqlite
-            else (_POSTGRES_PLACES, _POSTGRES_SECONDS)
+            else (statements.TAKE_IN_POSTGRES, _POSTGRES_PLACES)
         )
-        self._claiming = asyncio.Semaphore(places)
-        self._saving = asyncio.Semaphore(places)
-        self._insert: Callable[[sa.Table], Any] = (
-            sqlite.insert if database.is_sqlite else postgresql.insert
+        self._claims = Groups(
+            self._take, places=places, most=_MOST_CLAIMS, unheard=self._leave
         )
+        self._renewals = Groups(self._renew, places=1, most=_MOST_CLAIMS)
+        self._answers = Groups(
+            self._save, places=places, most=_MOST_BYTES, weigh=_weigh
+        )
+        self._earlier = Groups(self._find, places=2, most=_MOST_ANSWERS)
 
     async def claim(self, key: str, request: str) -> Claim | Earlier:
         """Claim a key; see `Store.claim`."""
         claim = Claim(key)
-        try:
-            async with self._begin(self._claiming) as connection:
-                taken = await connection.execute(self._take(claim, request))
-                if taken.first() is not None:
-                    await connection.execute(self._forget())
-                    return claim
-                return await self._find(connection, key, request)
-        except (Exception, asyncio.CancelledError):
-            # Nobody knows whether it was written.
-            self.release(claim)
-            raise
+        async with _in_time():
+            if await self._claims.ask((claim, request)):
+                return claim
+            # None: it was given up since; whoever asks again finds it free.
+            return await self._earlier.ask(key) or Earlier(request, None)
 
     async def renew(self, claim: Claim) -> bool:
         """Let a claim last; see `Store.renew`."""
-        return await self._update(claim, expires_ms=self._in_ms(LEASE_SECONDS))
+        async with _in_time():
+            return await self._renewals.ask(claim)
 
     async def save(self, claim: Claim, answer: SavedAnswer) -> bool:
         """Put an answer in the place of a claim; see `Store.save`."""
-        headers = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in answer.headers
-        ]
-        return await self._update(
-            claim,
-            expires_ms=self._in_ms(KEPT_SECONDS),
-            status=answer.status,
-            headers=orjson.dumps(headers).decode(),
-            body=answer.body,
-        )
+        async with _in_time():
+            return await self._answers.ask((claim, answer))
 
     def release(self, claim: Claim) -> None:
         """Give a claim up; see `Store.release`."""
@@ -110,30 +100,62 @@ class DatabaseStore:
 
     async def aclose(self) -> None:
         """Write which claims have been given up, before the database is closed."""
+        groups = (self._claims, self._renewals, self._answers, self._earlier)
+        await asyncio.gather(*(each.aclose() for each in groups))
         await self._releases.aclose()
 
-    @asynccontextmanager
-    async def _begin(
-        self, places: asyncio.Semaphore
-    ) -> AsyncGenerator[AsyncConnection]:
-        """Begin a transaction that writes, as soon as there is a place for it."""
-        try:
-            async with asyncio.timeout(self._seconds) as limit, places:
-                if self._database.is_sqlite:
-                    # It has a limit of its own, and one cut short may keep the lock.
-                    limit.reschedule(None)
-                async with self._database.begin() as connection:
-                    yield connection
-        except TimeoutError as error:
-            detail = f"not done in {self._seconds:g} s"
-            raise StorageUnavailableError(log_detail=detail) from error
+    def _leave(self, asked: tuple[Claim, str]) -> None:
+        self.release(asked[0])
 
-    def _take(self, claim: Claim, request: str) -> sa.Insert:
-        """Write a claim where there is none, or one that has expired or is given up."""
-        columns = self._table.c
-        is_expired = columns.expires_ms <= self._in_ms(0)
-        is_given_up = columns.claim.in_(self._releases.of(claim.key))
-        row = {
+    async def _take(self, asked: Sequence[tuple[Claim, str]]) -> list[bool]:
+        """Write claims; of several to one key the first."""
+        first: dict[str, dict[str, Any]] = {}
+        for claim, request in asked:
+            first.setdefault(claim.key, self._row(claim, request))
+        given_up = [claim for key in first for claim in self._releases.of(key)]
+        sql = self._sql
+        async with self._database.begin() as connection:
+            if given_up:
+                await connection.execute(sql.GIVE_UP, sql.named(given_up))
+            rows = [first[key] for key in sorted(first)]
+            taken = set(await connection.scalars(self._taking, rows))
+            if taken:
+                most = _FORGET_PER_CLAIM * len(taken)
+                expired = {"now_ms": self._in_ms(0), "most": most}
+                await connection.execute(sql.FORGET, expired)
+        return [claim.id in taken for claim, _ in asked]
+
+    async def _renew(self, claims: Sequence[Claim]) -> list[bool]:
+        renewed = {"expires": self._in_ms(LEASE_SECONDS), **self._sql.named(claims)}
+        async with self._database.begin() as connection:
+            standing = set(await connection.scalars(self._sql.RENEW, renewed))
+        return [claim.id in standing for claim in claims]
+
+    async def _save(self, answers: Sequence[tuple[Claim, SavedAnswer]]) -> list[bool]:
+        sql = self._sql
+        claims = sql.named([claim for claim, _ in answers])
+        expires_ms = self._in_ms(KEPT_SECONDS)
+        async with self._database.begin() as connection:
+            standing = set(await connection.scalars(sql.FIND_STANDING, claims))
+            rows = [
+                {"key": claim.key, "expires": expires_ms, **_written(answer)}
+                for claim, answer in answers
+                if claim.id in standing
+            ]
+            if rows:
+                await connection.execute(sql.SAVE, rows)
+        return [claim.id in standing for claim, _ in answers]
+
+    async def _find(self, keys: Sequence[str]) -> list[Earlier | None]:
+        asked = {"keys": list(set(keys))}
+        async with self._database.read() as connection:
+            rows = await connection.execute(self._sql.FIND, asked)
+            found = {key: _earlier(*row) for key, *row in rows}
+        return [found.get(key) for key in keys]
+
+    def _row(self, claim: Claim, request: str) -> dict[str, Any]:
+        return {
+            "id": claim.key,
             "request": request,
             "claim": claim.id,
             "expires_ms": self._in_ms(LEASE_SECONDS),
@@ -141,59 +163,45 @@ class DatabaseStore:
             "headers": None,
             "body": None,
         }
-        statement: sa.Insert = (
-            self._insert(self._table)
-            .values(id=claim.key, **row)
-            .on_conflict_do_update(
-                index_elements=[columns.id],
-                set_=row,
-                where=is_expired | (is_given_up & columns.status.is_(None)),
-            )
-            .returning(columns.id)
-        )
-        return statement
-
-    def _forget(self) -> sa.Delete:
-        """Delete some of what has expired, and leave alone what others are at."""
-        columns = self._table.c
-        expired = (
-            self._table.select()
-            .with_only_columns(columns.id)
-            .where(columns.expires_ms <= self._in_ms(0))
-            .order_by(columns.expires_ms)
-            .limit(_FORGET_PER_CLAIM)
-            .with_for_update(skip_locked=True)
-        )
-        return self._table.delete().where(columns.id.in_(expired))
-
-    async def _find(
-        self, connection: AsyncConnection, key: str, request: str
-    ) -> Earlier:
-        select = self._table.select().where(self._table.c.id == key)
-        row = (await connection.execute(select)).first()
-        if row is None:
-            # Postgres: it was given up since; whoever asks again finds it free.
-            return Earlier(request, None)
-        if row.status is None:
-            return Earlier(row.request, None)
-        headers = tuple(
-            (name.encode("latin-1"), value.encode("latin-1"))
-            for name, value in orjson.loads(row.headers)
-        )
-        return Earlier(row.request, SavedAnswer(row.status, headers, row.body))
-
-    async def _update(self, claim: Claim, **values: int | str | bytes) -> bool:
-        statement = self._table.update().where(*self._is(claim)).values(**values)
-        async with self._begin(self._saving) as connection:
-            return (await connection.execute(statement)).rowcount == 1
-
-    def _is(self, claim: Claim) -> tuple[sa.ColumnElement[bool], ...]:
-        columns = self._table.c
-        return (
-            columns.id == claim.key,
-            columns.claim == claim.id,
-            columns.status.is_(None),
-        )
 
     def _in_ms(self, seconds: float) -> int:
         return round((self._clock() + seconds) * 1000)
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncGenerator[None]:
+    """Bound how long a caller waits, for a group and with it."""
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            yield
+    except TimeoutError as error:
+        detail = f"not done in {_WAIT_SECONDS:g} s"
+        raise StorageUnavailableError(log_detail=detail) from error
+
+
+def _weigh(saved: tuple[Claim, SavedAnswer]) -> int:
+    return _ROW_BYTES + len(saved[1].body)
+
+
+def _written(answer: SavedAnswer) -> dict[str, int | str | bytes]:
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in answer.headers
+    ]
+    return {
+        "status": answer.status,
+        "headers": orjson.dumps(headers).decode(),
+        "body": answer.body,
+    }
+
+
+def _earlier(
+    request: str, status: int | None, headers: str | None, body: bytes | None
+) -> Earlier:
+    if status is None or headers is None or body is None:
+        return Earlier(request, None)
+    pairs = tuple(
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in orjson.loads(headers)
+    )
+    return Earlier(request, SavedAnswer(status, pairs, body))

@@ -13,7 +13,7 @@ from llm_proxy.idempotency.store import LEASE_SECONDS, Claim
 from llm_proxy.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from llm_proxy.storage import Database
 
@@ -39,13 +39,13 @@ class Releases:
 
     def __init__(self, database: Database) -> None:
         # Brings SQLAlchemy with it.
-        from llm_proxy.storage.tables import idempotency
+        from llm_proxy.idempotency import statements
 
         self._database = database
-        self._table = idempotency
+        self._sql = statements
         # With the moment from which on there is nothing left to do.
         self._waiting: dict[Claim, float] = {}
-        self._ids: dict[str, set[str]] = {}
+        self._by_key: dict[str, set[Claim]] = {}
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, claim: Claim) -> None:
@@ -59,23 +59,23 @@ class Releases:
         if len(self._waiting) >= _MAX_WAITING:
             self._leave(list(islice(self._waiting, _MAX_BATCH)), "too many")
         self._waiting[claim] = time.monotonic() + LEASE_SECONDS
-        self._ids.setdefault(claim.key, set()).add(claim.id)
+        self._by_key.setdefault(claim.key, set()).add(claim)
         if self._writing is None or self._writing.done():
             # In a context of its own: its log lines are not those of a request.
             self._writing = asyncio.get_running_loop().create_task(
                 self._keep_writing(), context=Context()
             )
 
-    def of(self, key: str) -> Iterable[str]:
+    def of(self, key: str) -> Iterable[Claim]:
         """Say which claims to a key count no more, whatever the database says.
 
         Args:
             key: As in `Claim`.
 
         Returns:
-            Their ids.
+            The claims.
         """
-        return self._ids.get(key, ())
+        return self._by_key.get(key, ())
 
     async def aclose(self) -> None:
         """Write what waits, if the database takes it."""
@@ -102,16 +102,9 @@ class Releases:
         now = time.monotonic()
         return list(takewhile(lambda claim: self._waiting[claim] <= now, self._waiting))
 
-    async def _write(self, batch: Iterable[Claim]) -> None:
-        columns = self._table.c
-        statement = self._table.delete().where(
-            # For the index; no two claims have the same id.
-            columns.id.in_([claim.key for claim in batch]),
-            columns.claim.in_([claim.id for claim in batch]),
-            columns.status.is_(None),
-        )
+    async def _write(self, batch: Collection[Claim]) -> None:
         async with self._database.begin() as connection:
-            await connection.execute(statement)
+            await connection.execute(self._sql.GIVE_UP, self._sql.named(batch))
 
     def _leave(self, claims: Iterable[Claim], reason: str) -> None:
         """Leave claims to expire by themselves."""
@@ -123,8 +116,8 @@ class Releases:
         count = 0
         for claim in claims:
             count += self._waiting.pop(claim, None) is not None
-            ids = self._ids.get(claim.key, set())
-            ids.discard(claim.id)
-            if not ids:
-                self._ids.pop(claim.key, None)
+            claims_to_key = self._by_key.get(claim.key, set())
+            claims_to_key.discard(claim)
+            if not claims_to_key:
+                self._by_key.pop(claim.key, None)
         return count

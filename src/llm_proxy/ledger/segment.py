@@ -60,7 +60,12 @@ class Segment:
             if _is_ours(path, file):
                 break
             os.close(file)
-        _sync_folder(folder)
+        try:
+            _sync_folder(folder)
+        except OSError:
+            os.close(file)
+            path.unlink(missing_ok=True)
+            raise
         return cls(path, file)
 
     @classmethod

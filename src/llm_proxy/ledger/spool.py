@@ -1,6 +1,7 @@
 """Keeps rows on the local disk for as long as the database does not take them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from llm_proxy.errors import StorageUnavailableError
@@ -54,7 +55,7 @@ class Spool:
             self._writable().append(data)
         except OSError as error:
             # What is in a file after a failed write is not known.
-            self.seal()
+            self._leave_open()
             raise _unusable(error) from error
         self.size += len(data)
 
@@ -96,6 +97,14 @@ class Spool:
         if self._open is not None:
             self._sealed.append(self._open)
             self._open = None
+
+    def _leave_open(self) -> None:
+        """Seal the current file; one without a row would be one more with each try."""
+        if self._open is not None and not self._open.size:
+            with suppress(OSError):
+                self._open.remove()
+            self._open = None
+        self.seal()
 
     def sealed(self) -> list[Segment]:
         """List the files that may be replayed.

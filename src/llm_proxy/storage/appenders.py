@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ Row = tuple[Value, ...]
 
 # Balancers and NAT gateways forget connections that were quiet for 4 to 6 minutes.
 _IDLE_SECONDS = 180
+_CLOSE_SECONDS = 2.0
 
 
 class Appender(Protocol):
@@ -97,6 +99,7 @@ class PostgresAppender:
         self._connection: Any = None
         self._used_at = 0.0
         self._turn = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def append(self, statement: str, rows: Sequence[Row]) -> None:
         """Add rows; who does not wait for the end may still have them added.
@@ -130,9 +133,9 @@ class PostgresAppender:
     async def aclose(self) -> None:
         """Close the connection, after what is under way."""
         async with self._turn:
-            if self._connection is not None:
-                await self._connection.close()
-                self._connection = None
+            self._drop()
+            if self._closing:
+                await asyncio.wait(self._closing)
 
     async def _connected(self) -> Any:  # noqa: ANN401 - asyncpg's, which may be missing
         if time.monotonic() - self._used_at > _IDLE_SECONDS:
@@ -144,7 +147,21 @@ class PostgresAppender:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.terminate()
+            closing = asyncio.get_running_loop().create_task(_close(connection))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+
+async def _close(connection: Any) -> None:  # noqa: ANN401 - asyncpg's
+    """Close a connection of Postgres, and end what the server is doing for it.
+
+    A server that works, or waits for a lock, does not look whether the other end is
+    still there, and its locks keep others waiting.
+    """
+    import asyncpg
+
+    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        await connection.close(timeout=_CLOSE_SECONDS)
 
 
 def insertion(table: sa.Table, dialect: sa.Dialect) -> str:
