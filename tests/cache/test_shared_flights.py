@@ -78,6 +78,18 @@ async def test_what_is_not_kept_is_only_for_those_who_wait(start):
     assert [await processes.ask(at) for at in (0, 1)] == [b"1", b"2"]
 
 
+async def test_who_waits_gets_no_earlier_answer_that_was_not_kept(start):
+    processes = start(Policy("smart"))
+    processes.may_answer.set()
+    await processes.ask(0)
+    await processes.called.acquire()
+    processes.may_answer.clear()
+    asking = await processes.asking(0, 1)
+    processes.may_answer.set()
+
+    assert await asyncio.gather(*asking) == [b"2"] * 2
+
+
 async def test_another_process_asks_where_the_first_has_failed(start):
     processes = start(Policy("all", 60.0))
     first, *others = await processes.asking(0, 1, 2)

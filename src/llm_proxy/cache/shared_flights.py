@@ -1,7 +1,7 @@
 """One process calls for all that are asked the same at the same time."""
 
 import asyncio
-import os
+import secrets
 
 from llm_proxy.cache.entry import Entry
 from llm_proxy.cache.store import Store
@@ -32,7 +32,8 @@ class SharedFlights:
     def __init__(self, redis: Redis, store: Store) -> None:
         self._redis = redis
         self._store = store
-        self._held: dict[str, bytes] = {}
+        # The flights of this process.
+        self._held: dict[str, str] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def join(
@@ -51,20 +52,10 @@ class SharedFlights:
             The answer of another process; None for whoever has to ask, and to `leave`
             in the end.
         """
-        clock = asyncio.get_running_loop().time
-        until = clock() + patience_seconds
-        has_waited = False
-        while key not in self._held:
-            is_first = await self._begin(key, seconds)
-            if is_first is None:
-                return None
-            # It may have come since somebody has looked for it last.
-            entry = await self._look(tenant, key, has_waited)
-            if entry is not None or is_first or clock() >= until:
-                return entry
-            has_waited = True
-            await asyncio.sleep(_POLL_SECONDS)
-        return None
+        try:
+            return await self._join(tenant, key, seconds, patience_seconds)
+        except StorageUnavailableError:
+            return None
 
     async def show(self, tenant: str, key: str, entry: Entry) -> None:
         """Give an answer that is not kept to those who wait for it.
@@ -74,8 +65,8 @@ class SharedFlights:
             key: Its `cache_key`.
             entry: The answer.
         """
-        if key in self._held:
-            await self._store.put(tenant, _shown(key), entry, _SHOWN_SECONDS)
+        if flight := self._held.get(key):
+            await self._store.put(tenant, _shown(key, flight), entry, _SHOWN_SECONDS)
 
     def leave(self, key: str) -> None:
         """Let another process ask, unless it finds an answer.
@@ -83,42 +74,59 @@ class SharedFlights:
         Args:
             key: As for `join`; one that was not joined changes nothing.
         """
-        token = self._held.pop(key, None)
-        if token is not None:
-            task = asyncio.get_running_loop().create_task(self._give_back(key, token))
+        flight = self._held.pop(key, None)
+        if flight is not None:
+            task = asyncio.get_running_loop().create_task(self._give_back(key, flight))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
 
-    async def _begin(self, key: str, seconds: float) -> bool | None:
-        """Say that this process asks; None if nobody can say who does."""
-        token = self._held[key] = os.urandom(8)
+    async def _join(
+        self, tenant: str, key: str, seconds: float, patience_seconds: float
+    ) -> Entry | None:
+        clock = asyncio.get_running_loop().time
+        until = clock() + patience_seconds
+        awaited = ""
+        while key not in self._held:
+            flight = await self._find_flight(key, seconds)
+            # It may have landed since somebody has looked last.
+            entry = await self._look(tenant, key, awaited)
+            if entry is not None or key in self._held or clock() >= until:
+                return entry
+            awaited = flight or awaited
+            await asyncio.sleep(_POLL_SECONDS)
+        return None
+
+    async def _find_flight(self, key: str, seconds: float) -> str:
+        """Begin a flight unless there is one; name it, if it has not just landed."""
+        flight = self._held[key] = secrets.token_hex(8)
+        name = _PREFIX + key
         milliseconds = max(1, round(seconds * 1000))
-        command = ("SET", _PREFIX + key, token, "NX", "PX", milliseconds)
+        command = ("SET", name, flight, "NX", "PX", milliseconds)
         try:
-            is_first = await self._redis.execute(*command) is not None
-        except BaseException as error:
+            if await self._redis.execute(*command) is not None:
+                return flight
+        except BaseException:
             # Redis may have heard of it all the same.
             self.leave(key)
-            if isinstance(error, StorageUnavailableError):
-                return None
             raise
-        if not is_first:
-            del self._held[key]
-        return is_first
+        del self._held[key]
+        found = await self._redis.execute("GET", name)
+        return found.decode("ascii", "replace") if isinstance(found, bytes) else ""
 
-    async def _look(self, tenant: str, key: str, has_waited: bool) -> Entry | None:
+    async def _look(self, tenant: str, key: str, awaited: str) -> Entry | None:
         entry = await self._store.get(tenant, key)
-        if entry is None and has_waited:
-            entry = await self._store.get(tenant, _shown(key))
+        if entry is None and awaited:
+            entry = await self._store.get(tenant, _shown(key, awaited))
         return entry
 
-    async def _give_back(self, key: str, token: bytes) -> None:
+    async def _give_back(self, key: str, flight: str) -> None:
         try:
-            await self._redis.run(_GIVE_BACK, (_PREFIX + key,), (token,))
+            await self._redis.run(_GIVE_BACK, (_PREFIX + key,), (flight,))
         except StorageUnavailableError:
             # Its time ends it.
             return
 
 
-def _shown(key: str) -> str:
-    return f"{key}:shown"
+def _shown(key: str, flight: str) -> str:
+    """Name an answer that only those know who have waited for it."""
+    return f"{key}:{flight}"
