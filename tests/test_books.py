@@ -1,12 +1,19 @@
 """A start that is refused is a sentence and status 1, and not a service."""
 
+import asyncio
 import os
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 
 import pytest
+from structlog.testing import capture_logs
 from tests.conftest import Child
 from tests.databases import postgres, postgres_url
+
+from llm_proxy.books import Books
+from llm_proxy.settings import ConfigurationError
+from llm_proxy.storage import find_status
 
 pytestmark = pytest.mark.integration
 
@@ -112,3 +119,55 @@ def test_a_file_of_nobodys_is_made_in_production_too(environment, tmp_path):
 )
 def test_settings_that_make_no_sense(refuse, variables, setting):
     assert setting in refuse(**variables)
+
+
+@pytest.fixture
+async def books_without_a_folder(settings, tmp_path):
+    """Books whose database cannot be opened before its folder is there."""
+    folder = tmp_path / "folder"
+    folder.write_text("a file")
+
+    async def opened(**overrides):
+        url = f"sqlite:///{folder}/proxy.db"
+        books = Books(settings(database_url=url, **overrides))
+        await books.open()
+        stack.push_async_callback(books.aclose)
+        folder.unlink()
+        folder.mkdir()
+        return books
+
+    async with AsyncExitStack() as stack:
+        yield opened
+
+
+async def test_tables_are_made_once_the_database_answers(books_without_a_folder):
+    books = await books_without_a_folder()
+
+    async with asyncio.timeout(30):
+        while (await find_status(books.database)).problem:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_tables_that_only_the_command_makes_are_waited_for(
+    books_without_a_folder, monkeypatch
+):
+    problem = ConfigurationError("run `llm-proxy db upgrade`")
+    results = iter([problem, problem, None])
+
+    async def upgrade(_):
+        if problem := next(results):
+            raise problem
+
+    monkeypatch.setattr("llm_proxy.books._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("llm_proxy.storage.upgrade", upgrade)
+    with capture_logs() as lines:
+        await books_without_a_folder()
+        async with asyncio.timeout(30):
+            while not _details(lines, "database_found"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    assert _details(lines, "database_not_usable") == [str(problem)]
+
+
+def _details(lines, event):
+    return [line.get("detail") for line in lines if line["event"] == event]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import AsyncExitStack
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 from llm_proxy.errors import StorageUnavailableError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from llm_proxy.storage.process_lock import ProcessLock
 
 _log = get_logger(__name__)
+_PAUSE_SECONDS = 1.0
 _NOT_SHARED = (
     "their limits need a shared store: set REDIS_URL, or SHARED_LIMITS=process if each "
     "process may keep limits and budgets of its own"
@@ -78,6 +81,7 @@ class Books:
                 await self._prepare_tables()
             except StorageUnavailableError as error:
                 _log.error("database_unavailable", detail=error.log_detail)
+                self._prepare_later(opened)
             alone = self._claim(opened)
             # Closed after the ledger, whose last rows release the last reservations.
             opened.push_async_callback(self.reservations.aclose)
@@ -98,6 +102,35 @@ class Books:
             # Nobody else can have plans with a file that this process has made.
             is_hosted = (await find_status(self.database)).revision is not None
         await (check if is_hosted else upgrade)(self.database)
+
+    def _prepare_later(self, opened: AsyncExitStack) -> None:
+        # In a context of its own: its log lines are nobody's request's.
+        loop = asyncio.get_running_loop()
+        preparing = loop.create_task(self._keep_preparing(), context=Context())
+
+        async def stop() -> None:
+            preparing.cancel()
+            await asyncio.wait([preparing])
+
+        opened.push_async_callback(stop)
+
+    async def _keep_preparing(self) -> None:
+        """Prepare the tables as soon as the database answers."""
+        told = ""
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            try:
+                await self._prepare_tables()
+            except StorageUnavailableError:
+                continue
+            except ConfigurationError as error:
+                # The command that it asks for may still be run.
+                if str(error) != told:
+                    told = str(error)
+                    _log.error("database_not_usable", detail=told)
+            else:
+                _log.info("database_found")
+                return
 
     def _claim(self, opened: AsyncExitStack) -> bool:
         """Find out whether others use the database; refuse what none of them shares."""

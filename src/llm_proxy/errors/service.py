@@ -35,7 +35,7 @@ class StorageUnavailableError(APIError):
 
     status = 503
     code = "STORAGE_UNAVAILABLE"
-    default_message = "The service cannot use its database now"
+    default_message = "The service cannot use its database or Redis now"
     should_retry = None
 
     def __init__(self, *, log_detail: str = "") -> None:
