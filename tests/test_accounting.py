@@ -55,19 +55,15 @@ class Books:
 
 
 @pytest.fixture
-def books(settings, restored_logging, tmp_path):
+def books(settings, restored_logging, tmp_path, sqlite_url):
     """Runs services with a ledger."""
 
     @asynccontextmanager
     async def books(models: str = "", **overrides: object) -> AsyncIterator[Books]:
-        file = tmp_path / "ledger.db"
-        values = {
-            "database_url": f"sqlite:///{file}",
-            "spool_dir": tmp_path / "spool",
-        }
+        values = {"database_url": sqlite_url, "spool_dir": tmp_path / "spool"}
         models = GONE + MODELS + models
         async with live(settings, tmp_path, models, **values | overrides) as service:
-            yield Books(service, str(file))
+            yield Books(service, sqlite_url.removeprefix("sqlite:///"))
 
     return books
 
@@ -217,8 +213,7 @@ async def test_a_task_that_asks_twice_has_two_rows(build, upstream, client, tmp_
 @pytest.mark.parametrize("path", PATHS)
 async def test_nothing_is_asked_that_cannot_be_written_down(books, path, monkeypatch):
     async with books() as it:
-        ledger = it.service.app.state.books.ledger
-        monkeypatch.setattr(ledger, "_is_refusing", True)
+        monkeypatch.setattr("llm_proxy.ledger.Ledger.is_full", True)
         assert (await it.service.client.get("/readyz")).status_code == 503
         body = body_for(path, "it", PROMPT)
         answer = await it.service.client.post(path, json=body)

@@ -34,12 +34,12 @@ USED = "x-llm-proxy-cache"
 
 
 @pytest.fixture
-def service(settings, restored_logging, tmp_path):
+def service(settings, restored_logging, tmp_path, sqlite_url):
     """Runs services that cache everything they may, and have a database."""
 
     def service(**overrides: object):
         values = {
-            "database_url": f"sqlite:///{tmp_path}/proxy.db",
+            "database_url": sqlite_url,
             "spool_dir": tmp_path / "spool",
             "cache_policy": "all",
             "cache_surfaces": "chat,webhook,openai,anthropic",

@@ -34,9 +34,8 @@ FOUND = "status, usage_source, input_tokens, output_tokens"
 
 
 @pytest.fixture
-async def service(settings, restored_logging, tmp_path):
-    file = f"sqlite:///{tmp_path}/proxy.db"
-    values = {"database_url": file, "spool_dir": tmp_path / "spool"}
+async def service(settings, restored_logging, tmp_path, sqlite_url):
+    values = {"database_url": sqlite_url, "spool_dir": tmp_path / "spool"}
     async with live(settings, tmp_path, CONFIG, **values) as it:
         yield it
 

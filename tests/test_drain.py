@@ -246,7 +246,7 @@ class TestDrain:
 @pytest.mark.integration
 class TestCut:
     def test_whatever_still_runs_is_told_the_truth(self, serve, sandbox):
-        seconds = 5.0
+        seconds = 2.0
         service = serve(seconds)
         with ExitStack() as stack:
             plain = stack.enter_context(

@@ -20,11 +20,10 @@ FOUND = "status, usage_source, input_tokens, output_tokens"
 
 
 @pytest.fixture
-def service(settings, restored_logging, tmp_path):
+def service(settings, restored_logging, tmp_path, sqlite_url):
     def service(**overrides: object):
-        file = f"sqlite:///{tmp_path}/proxy.db"
-        values = {"database_url": file, "spool_dir": tmp_path / "spool"} | overrides
-        return live(settings, tmp_path, CONFIG, **values)
+        values = {"database_url": sqlite_url, "spool_dir": tmp_path / "spool"}
+        return live(settings, tmp_path, CONFIG, **values | overrides)
 
     return service
 

@@ -35,13 +35,12 @@ WAYS = [(path, stream) for path in PATHS for stream in (True, False)]
 
 
 @pytest.fixture
-def service(settings, restored_logging, tmp_path):
+def service(settings, restored_logging, tmp_path, sqlite_url):
     """Runs services with a database, whose llm-proxy.yaml has more in it."""
 
     def service(more: str = "", **overrides: object):
-        file = f"sqlite:///{tmp_path}/proxy.db"
-        values = {"database_url": file, "spool_dir": tmp_path / "spool"} | overrides
-        return live(settings, tmp_path, CONFIG + more, **values)
+        values = {"database_url": sqlite_url, "spool_dir": tmp_path / "spool"}
+        return live(settings, tmp_path, CONFIG + more, **values | overrides)
 
     return service
 

@@ -40,10 +40,9 @@ def overrides():
 
 
 @pytest.fixture
-async def managed(build, client, tmp_path, overrides):
+async def managed(build, client, sqlite_url, overrides):
     """The root, who calls a service that is open and has a database."""
-    given = {"database_url": f"sqlite:///{tmp_path}/proxy.db"}
-    app = build(**given, rate_limit_enabled=False, **overrides)
+    app = build(database_url=sqlite_url, rate_limit_enabled=False, **overrides)
     async with app.router.lifespan_context(app):
         root = client(app)
         root.app = app

@@ -1,6 +1,7 @@
 """Providers that talk to recorded upstreams."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 
 import httpx
 import pytest
@@ -29,9 +30,8 @@ async def meet(
     """Makes a contract's provider, set up as an operator would, and its upstream."""
     factories = []
 
-    def meet(
-        contract: Contract, answer: Recording, piece: int | None = None
-    ) -> Meeting:
+    @cache
+    def set_up(contract: Contract) -> Settings:
         for name, value in contract.environment.items():
             monkeypatch.setenv(name, value)
         fields = {
@@ -39,9 +39,14 @@ async def meet(
             for name, value in contract.environment.items()
             if name.lower() in Settings.model_fields
         }
+        return settings(**fields)
+
+    def meet(
+        contract: Contract, answer: Recording, piece: int | None = None
+    ) -> Meeting:
         upstream = RecordedUpstream(answer, piece)
         factory = ProviderFactory(
-            settings(**fields),
+            set_up(contract),
             ProxyConfig(),
             UpstreamClient(httpx.MockTransport(upstream)),
         )

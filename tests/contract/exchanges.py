@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Contract:
     """
 
     name: str
-    facts: dict[str, Any]
+    facts: dict[str, Any] = field(hash=False)
 
     @property
     def provider(self) -> str:
@@ -213,6 +213,7 @@ class Failure:
         return recording
 
 
+@cache
 def contracts() -> list[Contract]:
     """Read all of them."""
     directories = sorted(each for each in FIXTURES.iterdir() if each.is_dir())

@@ -15,6 +15,8 @@ SMALL = {
     **dict.fromkeys(("fault-huge", "fault-huge-line", "fault-huge-error"), "-1"),
     **{f"fault-{coding}-bomb": "-1" for coding in ("gzip", "deflate", "zstd")},
 }
+# What one answer does to its connection is nothing to the next one.
+APART = httpx.Limits(max_keepalive_connections=0)
 KEYS = {
     "/chat/completions": {"authorization": "Bearer any"},
     "/messages": {"x-api-key": "any", "anthropic-version": "2023-06-01"},
@@ -32,7 +34,7 @@ async def sandbox() -> AsyncIterator[SandboxServer]:
 @pytest.fixture
 async def client(sandbox: SandboxServer) -> AsyncIterator[httpx.AsyncClient]:
     url = await sandbox.start()
-    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=10, limits=APART) as client:
         yield client
 
 

@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
+from tests.providers.sandbox.conftest import APART
 
 from llm_proxy.providers.loopback import SandboxServer
 
@@ -17,7 +18,7 @@ async def root(sandbox: SandboxServer) -> str:
 
 @pytest.fixture
 async def vendor(root: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=root, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=root, timeout=10, limits=APART) as client:
         yield client
 
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+from functools import partial
+from itertools import product
 
 import httpx
 import orjson
@@ -52,29 +54,32 @@ def asks(gemini, converse):
     return {"gemini": gemini, "converse": converse}
 
 
-@pytest.mark.parametrize("vendor_name", VENDORS)
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_model_completes_its_answer_unless_it_is_a_fault(
-    vendor, asks, vendor_name, stream, name, persist
-):
-    ask = asks[vendor_name]
+def check_answer(vendor_name: str, response: httpx.Response, stream: bool) -> None:
+    """Checks what every client has to check before it trusts an answer."""
     read, media_type, ending = VENDORS[vendor_name]
+    assert response.status_code == 200
+    assert len(response.content) < MOST_BYTES
+    kind = media_type if stream else "application/json"
+    assert response.headers["content-type"].startswith(kind)
+    text = json.dumps(read(response, stream))
+    assert ending in text
+    assert not re.search(r'"text": [^"]', text)
+    assert re.search(r'"text": "[^"]|"toolUse"|"functionCall"', text)
+
+
+async def test_a_model_completes_its_answer_unless_it_is_a_fault(
+    vendor, asks, name, persist
+):
     vendor.timeout = httpx.Timeout(10, read=0.15 if "fault" in name else 10)
-    fails = name.startswith("fault-") or MODELS[name].streams_only > stream
-    try:
-        response = await persist(lambda model: ask(model, stream))
-        assert response.status_code == 200
-        assert len(response.content) < MOST_BYTES
-        kind = media_type if stream else "application/json"
-        assert response.headers["content-type"].startswith(kind)
-        text = json.dumps(read(response, stream))
-        assert ending in text
-        assert not re.search(r'"text": [^"]', text)
-        assert re.search(r'"text": "[^"]|"toolUse"|"functionCall"', text)
-    except (AssertionError, ValueError, ParserError, httpx.RequestError):
-        assert fails
-    else:
-        assert not fails
+    for vendor_name, stream in product(VENDORS, (False, True)):
+        fails = name.startswith("fault-") or MODELS[name].streams_only > stream
+        try:
+            response = await persist(partial(asks[vendor_name], stream=stream))
+            check_answer(vendor_name, response, stream)
+        except (AssertionError, ValueError, ParserError, httpx.RequestError):
+            assert fails, (vendor_name, stream)
+        else:
+            assert not fails, (vendor_name, stream)
 
 
 @pytest.mark.parametrize("vendor_name", VENDORS)
