@@ -19,7 +19,7 @@ from llm_proxy.api.admission import admit_anyone
 from llm_proxy.api.cors import CrossOrigin
 from llm_proxy.api.edge import Edge
 from llm_proxy.api.errors import FaultBoundary, install_error_handlers
-from llm_proxy.api.openapi import describe_app
+from llm_proxy.api.openapi import describe_service
 from llm_proxy.api.routes import install_routes
 from llm_proxy.books import Books
 from llm_proxy.limits import SharedCounters
@@ -96,7 +96,7 @@ def create_app(
     if settings.docs_enabled:
         install_docs(
             app,
-            cache(lambda: describe_app(app)),
+            cache(describe_service),
             lambda request: admit_anyone(request, "api"),
         )
     _install_middleware(app, settings)

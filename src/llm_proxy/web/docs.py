@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from starlette.routing import Route
 
 from llm_proxy.errors import NotFoundError
 
@@ -46,8 +47,9 @@ def install_docs(
         admit(request)
         return Response(orjson.dumps(document()), media_type="application/json")
 
-    async def static(request: Request, name: str) -> Response:
+    async def static(request: Request) -> Response:
         admit(request)
+        name = request.path_params["name"]
         media_type = _MEDIA_TYPES.get(name)
         if media_type is None:
             raise NotFoundError
@@ -61,4 +63,4 @@ def install_docs(
         ("/openapi.json", openapi),
         ("/docs/static/{name}", static),
     ):
-        app.add_api_route(path, endpoint, include_in_schema=False)
+        app.router.routes.append(Route(path, endpoint))
