@@ -26,7 +26,7 @@ help: ## List these targets
 run: .venv/.synced-$(RUN_WITH) ## Start the service on http://127.0.0.1:8000
 	@exec $(BIN)/llm-proxy dev
 
-test: ARGS ?= -n auto --cov
+test: ARGS ?= -n auto --dist worksteal --cov
 test: .venv/.synced-dev ## Run all tests with coverage; ARGS="tests/api -x" runs others
 	$(BIN)/pytest $(ARGS)
 
