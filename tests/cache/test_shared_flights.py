@@ -7,13 +7,14 @@ import pytest
 import redis as driver
 from tests.cache.answered import Answered, question
 
-from llm_proxy.cache import Cache, Policy
+from llm_proxy.cache import Cache, MemoryStore, Policy
 from llm_proxy.cache.shared import SharedStore
 from llm_proxy.cache.shared_flights import SharedFlights
 
 pytestmark = pytest.mark.integration
 
 LONG = 60.0
+LEASE = 0.6
 
 
 class Processes:
@@ -25,10 +26,10 @@ class Processes:
         self.may_answer = asyncio.Event()
         self.results: list[str] = []
         self.caches = []
-        for _ in range(3):
-            redis = connect(redis_url)
+        self.redis = [connect(redis_url) for _ in range(3)]
+        for redis in self.redis:
             store = SharedStore(redis)
-            flights = SharedFlights(redis, store)
+            flights = SharedFlights(redis, store, lease_seconds=LEASE)
             self.caches.append(
                 Cache(store, policy, "1", self.results.append, shared_flights=flights)
             )
@@ -119,9 +120,20 @@ async def test_nobody_waits_for_more_than_half_of_the_time(start):
     assert await asking == b"2"
 
 
-async def test_a_process_that_has_died_is_waited_for_as_long_as_it_had(start):
+async def test_a_long_call_is_waited_for(start):
     processes = start(Policy("all", 60.0))
-    await processes.asking(0, seconds=0.3)
+    asking = await processes.asking(0, 1)
+    await asyncio.sleep(2 * LEASE)
+    processes.may_answer.set()
+
+    assert await asyncio.gather(*asking) == [b"1"] * 2
+
+
+async def test_a_process_that_has_died_is_not_waited_for(start):
+    processes = start(Policy("all", 60.0))
+    await processes.asking(0)
+    # It can give no sign of itself.
+    await processes.redis[0].aclose()
     asking = asyncio.create_task(processes.ask(1))
     await processes.called.acquire()
     processes.may_answer.set()
@@ -134,7 +146,7 @@ async def test_nothing_of_it_stays(start, redis_url):
     asking = await processes.asking(0, 1)
     with driver.Redis.from_url(redis_url) as client:
         (claim,) = client.keys("{llm-proxy}:cache:asked:*")
-        assert 0 < client.pttl(claim) <= LONG * 1000
+        assert 0 < client.pttl(claim) <= LEASE * 1000
         processes.may_answer.set()
         await asyncio.gather(*asking)
 
@@ -149,6 +161,32 @@ async def test_each_process_asks_where_redis_is_away(start, redis_server):
         assert {await processes.ask(at) for at in (0, 1, 2)} == {b"1", b"2", b"3"}
     finally:
         redis_server.start()
+
+
+class Patience:
+    """Flights of nobody else, which note how long callers would wait for others."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def join(self, tenant: str, key: str, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+    def leave(self, key: str) -> None:
+        pass
+
+
+async def test_the_half_of_the_time_begins_with_the_question():
+    patience = Patience()
+    store = MemoryStore(1000)
+    cache = Cache(store, Policy("all"), "1", str, shared_flights=patience)
+    first = await cache.ask("anna", question("a"), seconds=LONG)
+    second = asyncio.create_task(cache.ask("anna", question("a"), seconds=LONG))
+    await asyncio.sleep(0.1)
+    first.close()
+    (await second).close()
+
+    assert patience.seconds[1] <= LONG / 2 - 0.1
 
 
 def _wait_until_gone(client: driver.Redis, name: bytes) -> None:

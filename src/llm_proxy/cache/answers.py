@@ -116,8 +116,8 @@ class Cache:
         started = time.perf_counter()
         landed = await self._flights.join(key, seconds / 2)
         if isinstance(landed, Lead):
-            left = seconds - (time.perf_counter() - started)
-            lookup = await self._lead(slot, landed, question, control, left)
+            until = started + seconds / 2
+            lookup = await self._lead(slot, landed, question, control, until)
         elif landed is not None and _accepts(control, landed):
             lookup = Lookup(landed.result, landed.entry)
         else:
@@ -131,7 +131,7 @@ class Cache:
         lead: Lead[Found],
         question: Question,
         control: CacheControl,
-        seconds: float,
+        until: float,
     ) -> Lookup:
         """Look into the store, for all who wait."""
         try:
@@ -142,7 +142,7 @@ class Cache:
                 slot = replace(slot, place=place)
                 found = await _find_alike(slot)
             if found is None and self._shared_flights is not None:
-                found = await _find_elsewhere(slot, self._shared_flights, seconds)
+                found = await _find_elsewhere(slot, self._shared_flights, until)
         except BaseException as error:
             lead.fail(error)
             raise
@@ -162,10 +162,11 @@ async def _find(slot: Slot, key: str, result: Result) -> Found | None:
 
 
 async def _find_elsewhere(
-    slot: Slot, flights: SharedFlights, seconds: float
+    slot: Slot, flights: SharedFlights, until: float
 ) -> Found | None:
     """Wait for a process that asks already."""
-    entry = await flights.join(slot.tenant, slot.key, seconds, seconds / 2)
+    seconds = until - time.perf_counter()
+    entry = await flights.join(slot.tenant, slot.key, seconds)
     return None if entry is None else Found(entry, "flight")
 
 

@@ -50,25 +50,16 @@ class SharedStore:
 
     async def get(self, tenant: str, key: str) -> Entry | None:
         """Look for an entry."""
-        mark = _mark(tenant)
-        keys = f"{mark}:{key}", _EVERYBODY, mark
         try:
-            found = await self._redis.execute("MGET", *keys)
+            return read(await self._redis.execute("MGET", *keys_of(tenant, key)))
         except StorageUnavailableError:
             return None
-        match found:
-            case [bytes(entry), bytes(everybodys), bytes(own)]:
-                marks = everybodys + own
-                if entry.startswith(marks):
-                    return decode_entry(entry[len(marks) :])
-        return None
 
     async def put(
         self, tenant: str, key: str, entry: Entry, ttl_seconds: float
     ) -> None:
         """Keep an entry."""
-        mark = _mark(tenant)
-        keys = f"{mark}:{key}", _EVERYBODY, mark
+        keys = keys_of(tenant, key)
         milliseconds = max(1, round(ttl_seconds * 1000))
         fresh = os.urandom(_MARK_BYTES)
         try:
@@ -95,6 +86,37 @@ class SharedStore:
         if not isinstance(purged, int):
             raise StorageUnavailableError(log_detail="redis answers something else")
         return purged
+
+
+def keys_of(tenant: str, key: str) -> tuple[str, str, str]:
+    """Name what belongs to an entry.
+
+    Args:
+        tenant: Whose it is.
+        key: Its `cache_key`.
+
+    Returns:
+        The keys of the entry and of its marks.
+    """
+    mark = _mark(tenant)
+    return f"{mark}:{key}", _EVERYBODY, mark
+
+
+def read(found: object) -> Entry | None:
+    """Read an entry.
+
+    Args:
+        found: What Redis has for its keys.
+
+    Returns:
+        The entry; None if there is none, or it was forgotten.
+    """
+    match found:
+        case [bytes(entry), bytes(everybodys), bytes(own)]:
+            marks = everybodys + own
+            if entry.startswith(marks):
+                return decode_entry(entry[len(marks) :])
+    return None
 
 
 def _mark(tenant: str) -> str:

@@ -2,19 +2,36 @@
 
 import asyncio
 import secrets
+from contextlib import suppress
+from contextvars import Context
 
 from llm_proxy.cache.entry import Entry
-from llm_proxy.cache.store import Store
+from llm_proxy.cache.shared import SharedStore, keys_of, read
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.storage.redis import Redis, Script
 
 _PREFIX = "{llm-proxy}:cache:asked:"
-_POLL_SECONDS = 0.1
+_RENEWALS_PER_LEASE = 3
+_FIRST_PAUSE_SECONDS = 0.05
+_MOST_PAUSE_SECONDS = 0.5
 # By then whoever waits has looked for it.
 _SHOWN_SECONDS = 5.0
 
+# Begins a flight unless there is one; returns its name, and what there is of the entry.
+_JOIN = Script("""
+local begun = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+local flight = begun and ARGV[1] or redis.call('GET', KEYS[1])
+return {flight, redis.call('MGET', KEYS[2], KEYS[3], KEYS[4])}
+""")
 # Once its time is over, it may be somebody else's.
-_GIVE_BACK = Script("""
+_RENEW = Script("""
+for index, key in ipairs(KEYS) do
+  if redis.call('GET', key) == ARGV[index + 1] then
+    redis.call('PEXPIRE', key, ARGV[1])
+  end
+end
+""")
+_END = Script("""
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """)
 
@@ -27,35 +44,50 @@ class SharedFlights:
     Args:
         redis: Knows who is asking.
         store: Where all processes find answers.
+        lease_seconds: How long a process is waited for without a sign of it.
     """
 
-    def __init__(self, redis: Redis, store: Store) -> None:
+    def __init__(
+        self, redis: Redis, store: SharedStore, *, lease_seconds: float = 3.0
+    ) -> None:
         self._redis = redis
         self._store = store
-        # The flights of this process.
+        self._lease_ms = round(lease_seconds * 1000)
+        # The flights of this process, by what is asked.
         self._held: dict[str, str] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._renewing: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
-    async def join(
-        self, tenant: str, key: str, seconds: float, patience_seconds: float
-    ) -> Entry | None:
+    async def join(self, tenant: str, key: str, seconds: float) -> Entry | None:
         """Ask for all processes, or wait for one that asks already.
 
         Args:
             tenant: Who asks.
-            key: The `cache_key` of the answer, which is not in the store.
-            seconds: How long the answer may take. A process that has died is waited for
-                no longer than that.
-            patience_seconds: How long to wait.
+            key: The `cache_key` of the answer.
+            seconds: How long to wait.
 
         Returns:
             The answer of another process; None for whoever has to ask, and to `leave`
             in the end.
         """
-        try:
-            return await self._join(tenant, key, seconds, patience_seconds)
-        except StorageUnavailableError:
-            return None
+        clock = asyncio.get_running_loop().time
+        until = clock() + seconds
+        pause = _FIRST_PAUSE_SECONDS
+        awaited = ""
+        while key not in self._held:
+            try:
+                flight, entry = await self._find(tenant, key)
+            except StorageUnavailableError:
+                return None
+            if entry is None and awaited not in ("", flight):
+                # It has ended since.
+                entry = await self._store.get(tenant, _shown(key, awaited))
+            if entry is not None or key in self._held or clock() >= until:
+                return entry
+            awaited = flight
+            await asyncio.sleep(min(pause, max(0.0, until - clock())))
+            pause = min(2 * pause, _MOST_PAUSE_SECONDS)
+        return None
 
     async def show(self, tenant: str, key: str, entry: Entry) -> None:
         """Give an answer that is not kept to those who wait for it.
@@ -76,55 +108,49 @@ class SharedFlights:
         """
         flight = self._held.pop(key, None)
         if flight is not None:
-            task = asyncio.get_running_loop().create_task(self._give_back(key, flight))
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            task = asyncio.get_running_loop().create_task(self._end(key, flight))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
-    async def _join(
-        self, tenant: str, key: str, seconds: float, patience_seconds: float
-    ) -> Entry | None:
-        clock = asyncio.get_running_loop().time
-        until = clock() + patience_seconds
-        awaited = ""
-        while key not in self._held:
-            flight = await self._find_flight(key, seconds)
-            # It may have landed since somebody has looked last.
-            entry = await self._look(tenant, key, awaited)
-            if entry is not None or key in self._held or clock() >= until:
-                return entry
-            awaited = flight or awaited
-            await asyncio.sleep(_POLL_SECONDS)
-        return None
-
-    async def _find_flight(self, key: str, seconds: float) -> str:
-        """Begin a flight unless there is one; name it, if it has not just landed."""
+    async def _find(self, tenant: str, key: str) -> tuple[str, Entry | None]:
+        """Find the flight, or begin one, and the answer to what is asked."""
         flight = self._held[key] = secrets.token_hex(8)
-        name = _PREFIX + key
-        milliseconds = max(1, round(seconds * 1000))
-        command = ("SET", name, flight, "NX", "PX", milliseconds)
+        keys = (_PREFIX + key, *keys_of(tenant, key))
         try:
-            if await self._redis.execute(*command) is not None:
-                return flight
+            said = await self._redis.run(_JOIN, keys, (flight, self._lease_ms))
         except BaseException:
             # Redis may have heard of it all the same.
             self.leave(key)
             raise
-        del self._held[key]
-        found = await self._redis.execute("GET", name)
-        return found.decode("ascii", "replace") if isinstance(found, bytes) else ""
+        match said:
+            case [bytes(found), entry] if found == flight.encode():
+                self._keep_renewing()
+                return flight, read(entry)
+            case [bytes(found), entry]:
+                del self._held[key]
+                return found.decode("ascii", "replace"), read(entry)
+        self.leave(key)
+        raise StorageUnavailableError(log_detail="redis answers what no script says")
 
-    async def _look(self, tenant: str, key: str, awaited: str) -> Entry | None:
-        entry = await self._store.get(tenant, key)
-        if entry is None and awaited:
-            entry = await self._store.get(tenant, _shown(key, awaited))
-        return entry
+    def _keep_renewing(self) -> None:
+        if self._renewing is None or self._renewing.done():
+            # In a context of its own: its log lines are nobody's request's.
+            self._renewing = asyncio.get_running_loop().create_task(
+                self._renew(), context=Context()
+            )
 
-    async def _give_back(self, key: str, flight: str) -> None:
-        try:
-            await self._redis.run(_GIVE_BACK, (_PREFIX + key,), (flight,))
-        except StorageUnavailableError:
-            # Its time ends it.
-            return
+    async def _renew(self) -> None:
+        while self._held:
+            await asyncio.sleep(self._lease_ms / 1000 / _RENEWALS_PER_LEASE)
+            keys = [_PREFIX + key for key in self._held]
+            flights = tuple(self._held.values())
+            with suppress(StorageUnavailableError):
+                await self._redis.run(_RENEW, keys, (self._lease_ms, *flights))
+
+    async def _end(self, key: str, flight: str) -> None:
+        # What Redis does not hear now ends by itself.
+        with suppress(StorageUnavailableError):
+            await self._redis.run(_END, (_PREFIX + key,), (flight,))
 
 
 def _shown(key: str, flight: str) -> str:
