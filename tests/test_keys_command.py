@@ -10,6 +10,7 @@ from ipaddress import ip_network
 import pytest
 from tests.ledger.rows import row
 
+from llm_proxy.api.key_schemas import KeyData, NewKeyData, ShownKeyData
 from llm_proxy.cli import main
 from llm_proxy.security.audit import AuditQuery, read
 from llm_proxy.security.key_queries import find_digests
@@ -148,8 +149,16 @@ def test_key_without_options_is_a_developers(make):
     assert (key.networks, key.expires_at, key.organisation) == ((), None, "")
 
 
-def test_key_may_end_on_a_day(make):
-    assert stored(make("--expires", "2100-01-01")[0]).expires_at == 4_102_444_800
+@pytest.mark.parametrize(
+    ("moment", "expires_at"),
+    [
+        ("2100-01-01", 4_102_444_800),
+        ("2100-01-01T10:00:00Z", 4_102_480_800),
+        ("2100-01-01T10:00:00+02:00", 4_102_473_600),
+    ],
+)
+def test_key_may_end_at_a_moment(make, moment, expires_at):
+    assert stored(make("--expires", moment)[0]).expires_at == expires_at
 
 
 def allows(**bounds: object) -> dict[str, object]:
@@ -273,6 +282,39 @@ def test_rotated_key_has_another_secret(run, make):
     assert (caller(old), caller(new)) == (None, None)
 
 
+def test_it_is_shown_until_when_older_secrets_work(run, make):
+    key_id, _ = make()
+    assert "older_secrets" not in run("show", key_id)[1]
+    run("rotate", key_id, "--overlap", "30d")
+    _, table = run("show", key_id)
+    _, text = run("show", key_id, "--json")
+
+    end = json.loads(text)["older_secrets_until"]
+    assert f"until {end[:16].replace('T', ' ')}" in table
+    left = datetime.fromisoformat(end) - datetime.now(UTC)
+    assert left.total_seconds() == pytest.approx(30 * 86_400, abs=60)
+
+
+def test_json_has_the_form_of_the_api(run):
+    options = ("--expires", "30d", "--scope", "usage:read", "--scope", "models:call")
+    options += ("--budget-day", "0.5", "--surface", "openai", "--surface", "chat")
+    _, text = run("create", "sheets", *options, "--json")
+    made = json.loads(text)
+    rotated = json.loads(run("rotate", made["id"], "--json")[1])
+    shown = json.loads(run("show", made["id"], "--json")[1])
+    [line] = listed(run)
+
+    for data, form in (
+        (made, NewKeyData),
+        (rotated, NewKeyData),
+        (shown, ShownKeyData),
+        (line, KeyData),
+    ):
+        assert form.model_validate(data).model_dump(mode="json") == data
+    assert made["allowance"]["budgets"]["day"] == "0.5"
+    assert made["scopes"] == ["models:call", "usage:read"]
+
+
 def test_revoked_key_works_no_more(run, make):
     key_id, secret = make()
 
@@ -311,7 +353,7 @@ def test_list_says_which_keys_have_ended(run, make):
 
     assert "ends 2100-01-01 00:00" in line(ending)
     assert "ended 1970-01-01 00:00" in line(ended)
-    assert "revoked" in line(revoked)
+    assert f"revoked {datetime.now(UTC):%Y-}" in line(revoked)
     assert "active" in table
 
 
@@ -340,23 +382,32 @@ def test_what_is_done_stands_in_the_audit_log(run, make):
     ("arguments", "problem"),
     [
         (("create", ""), "name: must not be empty"),
-        (("create", "a", "--scope", "all"), "--scope: one of models:call, models:read"),
-        (("create", "a", "--scope", "keys:write"), "--scope: one of"),
-        (("create", "a", "--surface", "x"), "--surface: one of anthropic, chat"),
+        (("create", "a", "--scope", "all"), "--scope: must be one of models:call, mod"),
+        (("create", "a", "--scope", "keys:write"), "--scope: must be one of"),
+        (("create", "a", "--surface", "x"), "--surface: must be one of anthropic, ch"),
         (("create", "a", "--network", "x"), "--network: item 1 is neither"),
         (("create", "a", "--expires", "soon"), "--expires soon: must be such as 30d"),
-        (("create", "a", "--expires", "2020-01-01"), "expires_at: in the future"),
-        (("create", "a", "--rpm", "0"), "requests_per_minute: "),
-        (("create", "a", "--budget-month", "much"), "budgets.month: must be a number"),
-        (("create", "a", "--team", "a/b"), "team: without '/'"),
-        (("create", "a", "--warn-at", "2"), "budgets.warn_at: "),
+        (
+            ("create", "a", "--expires", "2027-01-01T10:00"),
+            "--expires 2027-01-01T10:00",
+        ),
+        (
+            ("create", "a", "--expires", "2020-01-01"),
+            "--expires: must be in the future",
+        ),
+        (("create", "a", "--rpm", "0"), "--rpm: "),
+        (("create", "a", "--budget-month", "much"), "--budget-month: must be a number"),
+        (("create", "a", "--team", "a/b"), "--team: must be without '/'"),
+        (("create", "a", "--tag", ""), "--tag: each must have 1 to 255"),
+        (("create", "a", "--warn-at", "2"), "--warn-at: "),
+        (("create", "a", "--warn-at", "0.3"), "--warn-at: must come with a budget"),
         (("show", NOBODY), "There is no such key"),
         (("show", "'; DROP TABLE virtual_keys"), "There is no such key"),
         (("update", NOBODY), "There is nothing to change"),
         (("update", NOBODY, "--rpm", "0"), "There is no such key"),
         (("rotate", NOBODY), "There is no such key"),
         (("rotate", NOBODY, "--overlap", "1"), "--overlap 1: must be such as 0s"),
-        (("rotate", NOBODY, "--overlap", "31d"), "overlap_seconds: from 0 to"),
+        (("rotate", NOBODY, "--overlap", "31d"), "--overlap: must be from 0 to"),
         (("revoke", NOBODY), "There is no such key"),
         (("revoke", "'; DROP TABLE virtual_keys"), "There is no such key"),
     ],
@@ -368,12 +419,16 @@ def test_mistakes_are_told_in_a_sentence(run, arguments, problem):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ("--rpm 0", "requests_per_minute: "),
-        ("--budget-day x", "budgets.day: must be a number"),
-        ("--expires 2020-01-01", "expires_at: in the future"),
-        ("--surface x", "--surface: one of anthropic, chat"),
-        ("--unset name", "--unset name: one of budget-day, "),
-        ("--unset all", "--unset all: one of budget-day, "),
+        ("--rpm 0", "--rpm: "),
+        ("--budget-day x", "--budget-day: must be a number"),
+        ("--expires 2020-01-01", "--expires: must be in the future"),
+        ("--surface x", "--surface: must be one of anthropic, chat"),
+        ("--unset name", "--unset name: must be one of budget-day, "),
+        ("--unset all", "--unset all: must be one of budget-day, "),
+        (
+            "--unset budget-day --unset budget-month --warn-at 0.3",
+            "--warn-at: must come with a budget",
+        ),
         ("--unset rpm --rpm 5", "--unset rpm: --rpm is given as well"),
         ("--unset model --model o3", "--unset model: --model is given as well"),
     ],

@@ -142,7 +142,19 @@ class TestReading:
         [entry] = answer.json()["data"]
         assert entry["actor"] == admin["id"]
         for query in ({}, {"subject": theirs["id"]}, {"actor": theirs["id"]}):
-            assert (await calls.get(PATH, params=query)).status_code == 403
+            answer = await calls.get(PATH, params=query)
+            assert answer.status_code == 403
+            assert "?subject=key_" in answer.json()["error"]["message"]
+            assert answer.json()["error"]["details"] == {"reason": "subject"}
+
+    async def test_who_has_keys_of_one_owner_reads_of_them(self, make_key, caller):
+        anna = await make_key(role="admin", owner="anna", scopes=["audit:read"])
+        own, bobs = await make_key(owner="anna"), await make_key(owner="bob")
+        calls = caller(anna)
+        for key, status in ((own, 200), (bobs, 403)):
+            answer = await calls.get(PATH, params={"subject": key["id"]})
+            assert answer.status_code == status
+        assert (await calls.get(PATH)).status_code == 403
 
     @pytest.mark.parametrize(
         ("query", "field"), [("limit=0", "limit"), ("who=me", "who")]

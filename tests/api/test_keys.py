@@ -8,6 +8,7 @@ import pytest
 PATH = "/api/v1/keys"
 MODELS = "/api/v1/models"
 STRONG = "as-long-and-mixed-as-production-wants"
+READS = ("models:call", "models:read", "usage:read")
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
 FULL = {
     "name": "Zoë's spreadsheets",
@@ -126,6 +127,10 @@ class TestCreate:
                 {"allowance": {"budgets": {"month": -1}}},
                 ["allowance.budgets.month"],
             ),
+            (
+                {"allowance": {"budgets": {"warn_at": 0.3}}},
+                ["allowance.budgets.warn_at"],
+            ),
             ({"tags": ["t" * 256], "owner": 1}, ["owner", "tags.0"]),
         ],
     )
@@ -150,7 +155,9 @@ class TestCreate:
     async def test_keys_that_cannot_be_are_refused(self, managed, fields, named):
         answer = await managed.post(PATH, json={"name": "n"} | fields)
         assert answer.status_code == 400
-        assert answer.json()["error"]["message"].startswith(named)
+        error = answer.json()["error"]
+        assert error["message"].startswith(named)
+        assert [each["field"] for each in error["details"]] == [named]
         assert (await managed.get(PATH)).json()["data"] == []
 
 
@@ -189,26 +196,60 @@ class TestWhoMay:
     async def test_who_is_no_admin_has_to_do_with_keys_of_one_owner(
         self, make_key, caller
     ):
-        scopes = ["keys:write", "models:call", "models:read", "usage:read"]
+        scopes = ["keys:read", "keys:write", *READS]
         anna = await make_key(owner="anna", role="admin", scopes=scopes)
         own = await make_key(by=anna, owner="anna")
         path = f"{PATH}/{own['id']}"
         calls = caller(anna)
         for owner in ("", "bob"):
             theirs = f"{PATH}/{(await make_key(owner=owner))['id']}"
+            answer = await calls.post(PATH, json={"name": "n", "owner": owner})
+            assert answer.status_code == 403
+            details = {"reason": "grant", "beyond": "owner"}
+            assert answer.json()["error"]["details"] == details
             answers = [
-                await calls.post(PATH, json={"name": "n", "owner": owner}),
+                await calls.get(theirs),
                 await calls.patch(theirs, json={"name": "m"}),
                 await calls.post(f"{theirs}/rotate"),
                 await calls.delete(theirs),
             ]
-            assert [answer.status_code for answer in answers] == [403] * 4
+            assert [answer.status_code for answer in answers] == [404] * 4
         answers = [
             await calls.patch(path, json={"name": "m"}),
             await calls.post(f"{path}/rotate"),
             await calls.delete(path),
         ]
         assert [answer.status_code for answer in answers] == [200] * 3
+
+    @pytest.mark.parametrize(
+        ("viewer", "seen"),
+        [
+            ({"role": "admin", "owner": "anna", "scopes": ["keys:read"]}, "a"),
+            ({"role": "operator", "team": "red"}, "br"),
+            ({"role": "operator", "owner": "anna"}, "abcr"),
+        ],
+    )
+    async def test_what_is_not_theirs_they_do_not_see(
+        self, make_key, caller, viewer, seen
+    ):
+        keys = {
+            "a": {"owner": "anna"},
+            "b": {"owner": "bob", "team": "red"},
+            "c": {"owner": "anna", "team": "blue"},
+            "r": {"team": "red"},
+        }
+        made = {name: (await make_key(**each))["id"] for name, each in keys.items()}
+        own = await make_key(**viewer)
+        calls = caller(own)
+        listed = (await calls.get(PATH)).json()["data"]
+        wanted = {own["id"], *(made[name] for name in seen)}
+        assert {each["id"] for each in listed} == wanted
+        for name, key_id in made.items():
+            answer = await calls.get(f"{PATH}/{key_id}")
+            assert answer.status_code == (200 if name in seen else 404)
+        for name, fields in keys.items():
+            page = (await calls.get(PATH, params=fields)).json()["data"]
+            assert (made[name] in {each["id"] for each in page}) == (name in seen)
 
     async def test_keys_of_other_organisations_are_not_there(self, make_key, caller):
         theirs = await make_key(organisation="globex")
@@ -371,6 +412,40 @@ class TestRotate:
         await managed.delete(f"{PATH}/{key['id']}")
         answer = await managed.post(f"{PATH}/{key['id']}/rotate")
         assert answer.status_code == 400
+        [detail] = answer.json()["error"]["details"]
+        assert detail["field"] == "id"
+
+    async def test_until_when_older_secrets_work_is_shown(
+        self, managed, make_key, caller
+    ):
+        key = await make_key(expires_at=TOMORROW.isoformat())
+        path = f"{PATH}/{key['id']}"
+
+        async def end():
+            shown = await managed.get(path)
+            own = await caller(new).get(f"{PATH}/self")
+            assert own.json()["data"] == shown.json()["data"]
+            return shown.json()["data"]["older_secrets_until"]
+
+        new = key
+        assert await end() is None
+        answer = await managed.post(f"{path}/rotate", json={"overlap_seconds": 600})
+        new = answer.json()["data"]
+        ends = datetime.fromisoformat(await end())
+        assert timedelta(minutes=9) < ends - datetime.now(UTC) <= timedelta(minutes=10)
+        answer = await managed.post(f"{path}/rotate", json={"overlap_seconds": 10**6})
+        new = answer.json()["data"]
+        assert await end() == key["expires_at"]
+        answer = await managed.post(f"{path}/rotate", json={"overlap_seconds": 0})
+        new = answer.json()["data"]
+        assert await end() is None
+
+    async def test_no_older_secret_of_a_revoked_key_works(self, managed, make_key):
+        path = f"{PATH}/{(await make_key())['id']}"
+        await managed.post(f"{path}/rotate")
+        assert (await managed.get(path)).json()["data"]["older_secrets_until"]
+        await managed.delete(path)
+        assert (await managed.get(path)).json()["data"]["older_secrets_until"] is None
 
     async def test_a_key_that_may_do_more_is_out_of_reach(self, make_key, caller):
         other = await make_key()
@@ -398,20 +473,28 @@ class TestRevoke:
         assert data == second.json()["data"]
         assert (await caller(key).get(MODELS)).status_code == 401
         shown = await managed.get(f"{PATH}/{key['id']}")
-        assert shown.json()["data"] == data | {"budgets": []}
+        assert shown.json()["data"] == data | {
+            "budgets": [],
+            "older_secrets_until": None,
+        }
 
+    @pytest.mark.parametrize("reason", ["revoked", "expired"])
     async def test_the_log_says_whose_it_was_and_the_caller_hears_nothing(
-        self, managed, make_key, caller, logs
+        self, managed, make_key, caller, logs, reason
     ):
         key = await make_key()
-        await managed.delete(f"{PATH}/{key['id']}")
+        path = f"{PATH}/{key['id']}"
+        if reason == "revoked":
+            await managed.delete(path)
+        else:
+            await managed.post(f"{path}/rotate", json={"overlap_seconds": 0})
         unknown = key | {"secret": "x"}
         answers = [await caller(each).get(MODELS) for each in (key, unknown)]
         errors = [answer.json()["error"] for answer in answers]
         for error in errors:
             error.pop("requestId", None)
         assert errors[0] == errors[1]
-        revoked, other = logs("auth_failed")
-        assert (revoked["reason"], revoked["key"]) == ("revoked", key["id"])
+        ended, other = logs("auth_failed")
+        assert (ended["reason"], ended["key"]) == (reason, key["id"])
         assert other["reason"] == "unknown"
-        assert key["secret"] not in str(revoked)
+        assert key["secret"] not in str(ended)

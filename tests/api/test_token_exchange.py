@@ -1,5 +1,7 @@
 """Keys are exchanged for short-lived tokens."""
 
+import time
+
 import pytest
 
 PATH = "/api/v1/auth/token"
@@ -94,6 +96,41 @@ class TestExchange:
         await rotate(managed, old, overlap_seconds=0)
         for calls in (first, second, third, fourth):
             assert (await calls.get(MODELS)).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("end", "reason"),
+        [("revoke", "revoked"), ("rotate", "expired"), ("wait", "expired")],
+    )
+    async def test_the_log_says_of_which_key_it_was(
+        self, managed, make_key, caller, bearer, logs, monkeypatch, end, reason
+    ):
+        key = await make_key()
+        calls = bearer(await caller(key).post(PATH, json={"expires_in_seconds": 60}))
+        assert (await calls.get(MODELS)).status_code == 200
+        if end == "revoke":
+            await managed.delete(f"{KEYS}/{key['id']}")
+        elif end == "rotate":
+            await rotate(managed, key, overlap_seconds=0)
+        else:
+            tokens = managed.app.state.access_tokens
+            later = time.time() + 61
+            monkeypatch.setattr(tokens, "_clock", lambda: later)
+            monkeypatch.setattr(tokens._verified, "_clock", lambda: later)
+        assert (await calls.get(MODELS)).status_code == 401
+        [line] = logs("auth_failed")
+        assert (line["reason"], line["key"]) == (reason, key["id"])
+
+    async def test_of_a_forged_one_it_says_nothing(
+        self, managed, make_key, caller, client, logs
+    ):
+        answer = await caller(await make_key()).post(PATH)
+        head, claims, _ = answer.json()["access_token"].split(".")
+        forged = f"{head}.{claims}.{'A' * 43}"
+        calls = client(managed.app, headers={"authorization": f"Bearer {forged}"})
+        assert (await calls.get(MODELS)).status_code == 401
+        [line] = logs("auth_failed")
+        assert line["reason"] == "unknown"
+        assert "key" not in line
 
     async def test_the_root_has_one_too(self, managed, bearer):
         calls = bearer(await managed.post(PATH))

@@ -183,6 +183,14 @@ async def test_a_token_ends_on_time_though_it_was_read(tokens, clock):
     assert await tokens.resolve(token, People(ADA)) is None
 
 
+def test_of_whom_a_token_was_is_known_after_its_life(tokens, clock):
+    token, _ = tokens.issue(ADA, 10)
+    clock.now += 10_000
+    assert tokens.read(token) is None
+    claims = tokens.trace(token)
+    assert (claims.name, claims.credential) == (ADA.name, ADA.credential)
+
+
 def test_processes_with_one_secret_read_each_others_tokens(tokens, clock):
     other = AccessTokens(SECRET, max_seconds=60, clock=clock)
     token, _ = tokens.issue(ADA)
@@ -251,6 +259,7 @@ def test_what_the_attacks_change_is_good(tokens):
         token(exp=None),
         token(jti=None),
         token(exp=int(time.time()) - 1),
+        token(exp="soon"),
         token(nbf=int(time.time()) + 3600),
         token(filler="x" * 2**20),
         token()[:-1],
@@ -261,7 +270,7 @@ def test_what_the_attacks_change_is_good(tokens):
         "\udc80.a.b",
         "a" * 2**20,
     ],
-    ids=range(33),
+    ids=range(34),
 )
 async def test_what_is_not_of_ours_is_nobodys_and_asks_nobody(tokens, forged):
     people = People(ADA)

@@ -304,22 +304,76 @@ class TestEnding:
 
         changed = await elsewhere.update(made.id, partial(replace, models=None), actor)
 
-        await until(lambda: ring.cached(secret) is None)
+        await until(lambda: ring.cached(secret) != made.principal)
         assert await ring.find(secret) == changed.principal != made.principal
+
+    @pytest.mark.parametrize("change", ["elsewhere", "here", "burst"])
+    async def test_what_has_changed_is_read_anew_before_the_database_goes(
+        self, open_ring, elsewhere, actor, fickle, change
+    ):
+        store = KeyStore(fickle, PEPPER)
+        ring = await open_ring(store)
+        made, revoked = key(), key()
+        secret = await elsewhere.create(made, actor)
+        taken = await elsewhere.create(revoked, actor)
+        assert await ring.find(secret) == made.principal
+        assert await ring.find(taken) == revoked.principal
+
+        changer = elsewhere if change == "elsewhere" else store
+        await changer.revoke(revoked.id, actor)
+        changed = await changer.update(made.id, partial(replace, project="p"), actor)
+        if change == "burst":
+            async with fickle.begin() as connection:
+                rows = [_row(number) for number in range(1001)]
+                await connection.execute(virtual_keys.insert(), rows)
+        # Nobody asks for it meanwhile.
+        await until(lambda: ring.cached(secret) == changed.principal)
+
+        fickle.is_down = True
+        assert await refused(ring.find(new_secret())) == 1
+        assert await ring.find(secret) == changed.principal
+        assert ring.cached(taken) is None
+        assert ring.find_ended(taken) == (revoked.id, "revoked")
+
+    async def test_what_could_not_be_read_anew_is_gone_until_it_can(
+        self, open_ring, elsewhere, actor, fickle, monkeypatch
+    ):
+        made, revoked = key(), key()
+        secret = await elsewhere.create(made, actor)
+        taken = await elsewhere.create(revoked, actor)
+        ring = await open_ring()
+        await ring.find(secret)
+        await ring.find(taken)
+
+        async def fail(*_: object) -> None:
+            raise StorageUnavailableError(log_detail="hangs")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("llm_proxy.security.key_ring.find_digests", fail)
+            await elsewhere.revoke(revoked.id, actor)
+            await elsewhere.update(made.id, partial(replace, project="p"), actor)
+            await until(lambda: ring.cached(taken) is None)
+            await until(lambda: ring.cached(secret) is None)
+            assert await refused(ring.find(secret), ring.find(taken)) == 2
+
+        await until(lambda: ring.cached(secret) is not None)
+        assert ring.cached(taken) is None
 
     async def test_burst_of_changes_forgets_all(
         self, open_ring, elsewhere, actor, fickle
     ):
-        secret = await elsewhere.create(key(), actor)
+        made = key()
+        secret = await elsewhere.create(made, actor)
         ring = await open_ring()
         assert await ring.find(secret) is not None
 
         async with fickle.begin() as connection:
             rows = [_row(number) for number in range(1001)]
             await connection.execute(virtual_keys.insert(), rows)
+            await connection.execute(virtual_keys.update().values(project="p"))
 
-        await until(lambda: ring.cached(secret) is None)
-        assert await ring.find(secret) is not None
+        await until(lambda: ring.cached(secret) != made.principal)
+        assert (await ring.find(secret)).project == "p"
 
     async def test_answer_that_a_change_has_overtaken_is_not_kept(
         self, open_ring, fickle, actor

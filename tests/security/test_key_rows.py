@@ -60,7 +60,9 @@ def test_description_has_all_fields_as_json():
     assert json.loads(json.dumps(described)) == described
     assert set(described) == set(FULL.__slots__)
     assert described["networks"] == ["10.0.0.0/8", "2001:db8::/32"]
-    assert described["allowance"]["budgets"] == [
-        {"period": "month", "nanos": 20_000_000_000, "warn_at": 0.5}
-    ]
+    budgets = {"day": None, "month": "20", "total": None, "warn_at": 0.5}
+    assert described["allowance"]["budgets"] == budgets
+    assert described["scopes"] == ["keys:read", "models:call"]
+    assert described["created_at"] == "2026-11-18T11:06:40.123000Z"
+    assert described["revoked_at"] is None
     assert describe(key())["models"] is None

@@ -35,20 +35,20 @@ UNPRINTABLE = ["a\0", "a\nb", "a\rb", "\x1b[31m", "a\u202eb", "\ud800", "\u2028"
     "field", ["name", "organisation", "team", "owner", "project", "created_by"]
 )
 def test_texts_are_bounded_and_printable(field, value):
-    with pytest.raises(InvalidInputError, match=f"^{field}: at most 255"):
+    with pytest.raises(InvalidInputError, match=f"^{field}: must have at most 255"):
         check_key(key(**{field: value}))
 
 
 @pytest.mark.parametrize("field", ["organisation", "team", "owner"])
 def test_names_of_counters_are_not_ambiguous(field):
-    with pytest.raises(InvalidInputError, match=f"^{field}: without '/'"):
+    with pytest.raises(InvalidInputError, match=f"^{field}: must be without '/'"):
         check_key(key(**{field: "acme/red"}))
 
 
 @pytest.mark.parametrize("field", ["tags", "models"])
 @pytest.mark.parametrize("item", ["", "a" * 256, *UNPRINTABLE])
 def test_items_are_bounded_and_printable(field, item):
-    with pytest.raises(InvalidInputError, match=f"^{field}: each 1 to 255"):
+    with pytest.raises(InvalidInputError, match=f"^{field}: each must have 1 to 255"):
         check_key(key(**{field: ("fine", item)}))
 
 
@@ -56,7 +56,7 @@ def test_items_are_bounded_and_printable(field, item):
 def test_lists_are_bounded(field):
     item = ip_network("10.0.0.1") if field == "networks" else "a"
 
-    with pytest.raises(InvalidInputError, match=f"^{field}: at most 100"):
+    with pytest.raises(InvalidInputError, match=f"^{field}: must have at most 100"):
         check_key(key(**{field: (item,) * 101}))
 
 
@@ -69,31 +69,51 @@ def allowed(**fields: object) -> dict[str, object]:
     [
         ({"name": ""}, "name: must not be empty"),
         ({"name": "  "}, "name: must not be empty"),
-        ({"role": "owner"}, "role: one of admin, developer, operator, viewer"),
-        ({"role": None}, "role: one of"),
+        ({"role": "owner"}, "role: must be one of admin, developer, operator, viewer"),
+        ({"role": None}, "role: must be one of"),
         (
             {"role": "viewer", "scopes": frozenset(("models:call",))},
-            "scopes: viewer has only models:read, usage:read",
+            "scopes: must be of those of viewer: models:read, usage:read",
         ),
-        ({"surfaces": frozenset(("grpc",))}, "surfaces: of anthropic, chat, openai"),
-        ({"id": "key_1"}, "id: key_ and 16"),
-        ({"expires_at": 1.0}, "expires_at: in the future"),
-        ({"expires_at": nan}, "expires_at: in the future"),
-        ({"expires_at": inf}, "expires_at: in the future"),
-        (allowed(requests_per_minute=0), "requests_per_minute: from 1 to"),
-        (allowed(tokens_per_minute=-1), "tokens_per_minute: from 1 to"),
-        (allowed(concurrent_requests=2**53 + 1), "concurrent_requests: from 1 to"),
-        (allowed(budgets=(Budget("day", -1),)), "budgets: from 0 to"),
-        (allowed(budgets=(Budget("day", 2**53 + 1),)), "budgets: from 0 to"),
+        (
+            {"surfaces": frozenset(("grpc",))},
+            "surfaces: must be of anthropic, chat, openai",
+        ),
+        ({"id": "key_1"}, "id: must be key_ and 16"),
+        ({"expires_at": 1.0}, "expires_at: must be in the future"),
+        ({"expires_at": nan}, "expires_at: must be in the future"),
+        ({"expires_at": inf}, "expires_at: must be in the future"),
+        (allowed(requests_per_minute=0), "requests_per_minute: must be from 1 to"),
+        (allowed(tokens_per_minute=-1), "tokens_per_minute: must be from 1 to"),
+        (
+            allowed(concurrent_requests=2**53 + 1),
+            "concurrent_requests: must be from 1 to",
+        ),
+        (allowed(budgets=(Budget("day", -1),)), "budgets: must be from 0 to"),
+        (allowed(budgets=(Budget("day", 2**53 + 1),)), "budgets: must be from 0 to"),
         (allowed(budgets=(Budget("day", 1, 1.1),)), "budgets: .* from 0 to 1"),
         (allowed(budgets=(Budget("day", 1, nan),)), "budgets: .* from 0 to 1"),
         (allowed(budgets=(Budget("day", 1), Budget("day", 2))), "budgets: .* one for"),
-        (allowed(budgets=(Budget("year", 1),)), "budgets: of day, month, total"),
+        (
+            allowed(budgets=(Budget("year", 1),)),
+            "budgets: must be of day, month, total",
+        ),
     ],
 )
 def test_nonsense_is_refused(fields, problem):
     with pytest.raises(InvalidInputError, match=problem):
         check_key(key(**fields))
+
+
+def test_every_wrong_field_is_named():
+    wrong = key(name="", team="a/b", **allowed(tokens_per_minute=0))
+    with pytest.raises(InvalidInputError) as caught:
+        check_key(wrong)
+
+    details = {each["field"]: each["problem"] for each in caught.value.details}
+    assert [*details] == ["name", "team", "allowance.tokens_per_minute"]
+    assert caught.value.message == f"name: {details['name']}"
+    assert all("must" in problem for problem in details.values())
 
 
 def test_key_may_have_everything():

@@ -12,6 +12,7 @@ from tests.security.keys import FULL, key, soon
 from llm_proxy.errors import InvalidInputError, NotFoundError
 from llm_proxy.security.audit import Actor, AuditQuery, read
 from llm_proxy.security.key_queries import find_digests
+from llm_proxy.security.key_rows import write_moment
 from llm_proxy.security.key_store import KeyFilter, KeyStore
 from llm_proxy.security.key_text import is_well_formed
 from llm_proxy.security.pepper import Pepper
@@ -121,17 +122,21 @@ async def test_rotation_never_prolongs_a_secret(store, actor):
     assert found[digests[1]].expires_at == pytest.approx(time.time() + 86_400, abs=60)
 
 
-async def test_ended_secrets_do_not_pile_up(store, actor):
+async def test_ended_secrets_are_known_for_a_month(store, actor, monkeypatch):
     made = key()
-    await store.create(made, actor)
-    for _ in range(5):
-        await store.rotate(made.id, 0, actor)
+    first = await store.create(made, actor)
+    second = await store.rotate(made.id, 0, actor)
+    third = await store.rotate(made.id, 0, actor)
+    digests = [store.digest(secret) for secret in (first, second, third)]
+    found = await find_digests(store.database, digests)
+    assert [found[each] for each in digests[:2]] == [(made.id, "expired")] * 2
 
+    later = time.time() + 30 * 86_400 + 1
+    monkeypatch.setattr("llm_proxy.security.key_statements.time.time", lambda: later)
+    await store.rotate(made.id, 0, actor)
     async with store.database.read() as connection:
-        count = await connection.scalar(
-            sa.select(sa.func.count()).select_from(key_secrets)
-        )
-    assert count == 1
+        rows = await connection.scalars(sa.select(key_secrets.c.digest))
+        assert not {*digests[:2]} & {*rows}
 
 
 @pytest.mark.parametrize("overlap", [-1, 30 * 86_400 + 1, float("nan"), float("inf")])
@@ -309,7 +314,7 @@ async def test_what_is_changed_is_stored_and_written_down(store, actor):
     [entry, _] = await read(store.database, AuditQuery())
     assert (entry.action, entry.subject) == ("key.update", FULL.id)
     del changes["tags"]
-    assert entry.details == changes
+    assert entry.details == changes | {"expires_at": write_moment(changed.expires_at)}
 
 
 async def test_change_that_changes_nothing_is_none(store, actor):

@@ -21,6 +21,7 @@ from llm_proxy.api.response import json_response
 from llm_proxy.books import Books
 from llm_proxy.errors import ForbiddenError, NotFoundError, StorageUnavailableError
 from llm_proxy.security.audit import Actor, AuditEntry, AuditQuery, read, record
+from llm_proxy.security.granting import may_see, seen_by
 from llm_proxy.security.key_store import KeyStore
 from llm_proxy.telemetry import get_logger
 from llm_proxy.types import Principal
@@ -154,23 +155,29 @@ async def show_audit(request: Request) -> Response:
     return json_response(answer.model_dump(mode="json"))
 
 
-async def check_subject(request: Request, caller: Principal, name: str | None) -> None:
-    """Keep callers with an organisation to what one of its keys has to do with.
+async def check_subject(
+    request: Request, caller: Principal, name: str | None, parameter: str = "subject"
+) -> None:
+    """Keep callers who do not see all keys to what one of theirs has to do with.
 
     Args:
         request: From the caller.
-        caller: Who may do it; one without an organisation may do it for all.
-        name: The key; None for everybody.
+        caller: Who may do it; one who sees all keys may do it for everybody.
+        name: The key, as the query has it; None for everybody.
+        parameter: How the query calls it.
 
     Raises:
-        ForbiddenError: It is not a key of the organisation.
+        ForbiddenError: It is not a key that they see.
     """
-    if not caller.organisation or name == caller.name:
+    if not seen_by(caller) or name == caller.name:
         return
     store: KeyStore | None = request.app.state.keys
     key = None if store is None else await store.get(name or "")
-    if key is None or key.organisation != caller.organisation:
-        raise ForbiddenError("You may do this for single keys of your organisation")
+    if key is None or not may_see(caller, key):
+        raise ForbiddenError(
+            f"You may do this for single keys of your own: ?{parameter}=key_…",
+            details={"reason": parameter},
+        )
 
 
 def _describe(entry: AuditEntry) -> AuditData:

@@ -43,7 +43,7 @@ async def purge_cache(request: Request) -> Response:
         if cache is None:
             raise NotFoundError("There is no cache: CACHE_POLICY is off")
         tenant = read_query(request, CacheParameters).tenant
-        await check_subject(request, caller, tenant)
+        await check_subject(request, caller, tenant, "tenant")
     # Nothing is done that could not be written down.
     await record_action(request, "cache.purge", tenant or "")
     answer = PurgeAnswer(

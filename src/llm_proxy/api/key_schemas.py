@@ -1,7 +1,6 @@
 """What is said about virtual keys over HTTP."""
 
-from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
 
@@ -17,9 +16,9 @@ from llm_proxy.api.management import (
     StrictBody,
 )
 from llm_proxy.config.limits import AllowanceConfig
+from llm_proxy.security.key_rows import read_moment
 from llm_proxy.security.key_store import MAX_OVERLAP_SECONDS
-from llm_proxy.types import AccessRole, Allowance, Period, Scope, SurfaceName
-from llm_proxy.types.money import dollars
+from llm_proxy.types import AccessRole, Period, Scope, SurfaceName
 
 _LONGEST_NAME = 255
 _MOST_ITEMS = 100
@@ -34,33 +33,9 @@ def _read_network(value: object) -> IPv4Network | IPv6Network:
 
 def _read_moment(value: object) -> datetime:
     try:
-        moment = datetime.fromisoformat(value if isinstance(value, str) else "")
+        return read_moment(value if isinstance(value, str) else "")
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ValueError("must be a moment such as 2027-01-01T00:00:00Z")
-    return moment
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    # To the millisecond, as the database has it.
-    return None if seconds is None else datetime.fromtimestamp(round(seconds, 3), UTC)
-
-
-def _sort(values: Collection[str] | None) -> list[str] | None:
-    return None if values is None else sorted(values)
-
-
-def _describe(allowance: Allowance) -> dict[str, Any]:
-    budgets: dict[str, Any] = {}
-    for budget in allowance.budgets:
-        budgets |= {budget.period: dollars(budget.nanos), "warn_at": budget.warn_at}
-    return {
-        "requests_per_minute": allowance.requests_per_minute,
-        "tokens_per_minute": allowance.tokens_per_minute,
-        "concurrent_requests": allowance.concurrent_requests,
-        "budgets": budgets,
-    }
+        raise ValueError("must be a moment such as 2027-01-01T00:00:00Z") from None
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -74,9 +49,6 @@ _Names = Annotated[list[_Name], Field(max_length=_MOST_ITEMS)]
 _Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_read_network)]
 _Networks = Annotated[list[_Network], Field(max_length=_MOST_ITEMS)]
 _Expiry = Annotated[datetime, BeforeValidator(_read_moment)]
-_Sorted = BeforeValidator(_sort)
-# pydantic takes large numbers of seconds for milliseconds.
-_Moment = BeforeValidator(_moment)
 
 
 class KeyBody(StrictBody):
@@ -185,8 +157,6 @@ class AllowanceData(BaseModel):
 class KeyData(BaseModel):
     """A virtual key, without its secret."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     id: str
     name: str
     organisation: str
@@ -195,15 +165,15 @@ class KeyData(BaseModel):
     project: str
     tags: list[str]
     role: AccessRole
-    scopes: Annotated[list[Scope] | None, _Sorted]
+    scopes: list[Scope] | None
     models: list[str] | None
-    surfaces: Annotated[list[SurfaceName] | None, _Sorted]
+    surfaces: list[SurfaceName] | None
     networks: list[IPv4Network | IPv6Network]
-    allowance: Annotated[AllowanceData, BeforeValidator(_describe)]
-    created_at: Annotated[datetime, _Moment]
+    allowance: AllowanceData
+    created_at: datetime
     created_by: str
-    expires_at: Annotated[datetime | None, _Moment]
-    revoked_at: Annotated[datetime | None, _Moment]
+    expires_at: datetime | None
+    revoked_at: datetime | None
 
 
 class SpendingData(BaseModel):
@@ -216,9 +186,12 @@ class SpendingData(BaseModel):
 
 
 class ShownKeyData(KeyData):
-    """A virtual key, and how its budgets stand."""
+    """A virtual key, how its budgets stand, and whether older secrets work."""
 
     budgets: list[SpendingData]
+    older_secrets_until: datetime | None = Field(
+        description="When the last secret ends that a rotation has replaced."
+    )
 
 
 class NewKeyData(KeyData):

@@ -5,30 +5,23 @@ from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel
 
 from llm_proxy.api.admission import admit
 from llm_proxy.api.audit import actor_of, recorded_refusals
 from llm_proxy.api.body import read_model
 from llm_proxy.api.key_schemas import (
-    KeyAnswer,
     KeyBody,
     KeyChangesBody,
-    KeyData,
-    KeysAnswer,
     KeysParameters,
     RotateBody,
 )
-from llm_proxy.api.management import (
-    AnswerMeta,
-    PageMeta,
-    read_optional_model,
-    read_query,
-)
+from llm_proxy.api.management import read_optional_model, read_query
 from llm_proxy.api.response import json_response
 from llm_proxy.errors import NotFoundError
 from llm_proxy.ledger.budgets import spending
-from llm_proxy.security.granting import may_grant, may_revoke
+from llm_proxy.security.granting import may_grant, may_revoke, may_see, seen_by
+from llm_proxy.security.key_queries import find_older_secrets_end
+from llm_proxy.security.key_rows import describe, write_moment
 from llm_proxy.security.key_store import KeyFilter, KeyStore
 from llm_proxy.security.virtual_key import VirtualKey
 from llm_proxy.types import Principal
@@ -44,32 +37,27 @@ async def create_key(request: Request) -> Response:
         key = _new_key(await read_model(request, KeyBody), caller)
         may_grant(caller, key)
     secret = await store.create(key, actor_of(request))
-    answer = _answer_more(request, key, secret=secret)
+    answer = _answer(request, describe(key) | {"secret": secret})
     answer.status_code = _CREATED
     answer.headers["location"] = f"/api/v1/keys/{key.id}"
     return answer
 
 
 async def list_keys(request: Request) -> Response:
-    """List keys, of which callers with an organisation see its own."""
+    """List keys, of which callers see their own."""
     async with recorded_refusals(request, "key.list"):
         caller = await admit(request, "api")
     store = _store(request)
     wanted = read_query(request, KeysParameters)
-    organisation = wanted.organisation
-    if organisation is None:
-        organisation = caller.organisation or None
+    bounds = seen_by(caller)
+    asked = wanted.model_dump(exclude={"after", "limit"}, exclude_none=True)
     found: list[VirtualKey] = []
-    if organisation is None or _may_see(caller, organisation):
-        only = KeyFilter(organisation, wanted.team, wanted.owner, wanted.project)
+    if all(asked.get(field, value) == value for field, value in bounds.items()):
+        only = KeyFilter(**asked | bounds)
         found = await store.list_keys(only, wanted.after, wanted.limit + 1)
     page = found[: wanted.limit]
-    meta = PageMeta(
-        requestId=request.state.request_id,
-        next=page[-1].id if len(found) > len(page) else None,
-    )
-    data = [KeyData.model_validate(key) for key in page]
-    return _answer(KeysAnswer(data=data, meta=meta))
+    following = page[-1].id if len(found) > len(page) else None
+    return _answer(request, [describe(key) for key in page], next=following)
 
 
 async def show_key(request: Request) -> Response:
@@ -101,7 +89,8 @@ async def update_key(request: Request) -> Response:
         key = await _find_key(request, store, caller)
         may_grant(caller, replace(key, **changes))
     change = partial(replace, **changes)
-    return _answer_key(request, await store.update(key.id, change, actor_of(request)))
+    changed = await store.update(key.id, change, actor_of(request))
+    return _answer(request, describe(changed))
 
 
 async def rotate_key(request: Request) -> Response:
@@ -113,7 +102,7 @@ async def rotate_key(request: Request) -> Response:
         key = await _find_key(request, store, caller)
         may_grant(caller, key)
     secret = await store.rotate(key.id, body.overlap_seconds, actor_of(request))
-    return _answer_more(request, key, secret=secret)
+    return _answer(request, describe(key) | {"secret": secret})
 
 
 async def revoke_key(request: Request) -> Response:
@@ -123,7 +112,7 @@ async def revoke_key(request: Request) -> Response:
         store = _store(request)
         key = await _find_key(request, store, caller)
         may_revoke(caller, key)
-    return _answer_key(request, await store.revoke(key.id, actor_of(request)))
+    return _answer(request, describe(await store.revoke(key.id, actor_of(request))))
 
 
 def _store(request: Request) -> KeyStore:
@@ -165,33 +154,24 @@ def _read_terms(body: KeyBody | KeyChangesBody) -> dict[str, Any]:
 
 async def _find_key(request: Request, store: KeyStore, caller: Principal) -> VirtualKey:
     key = await store.get(request.path_params["id"])
-    # That there is a key is no business of other organisations either.
-    if key is None or not _may_see(caller, key.organisation):
+    # That there is a key is no business of others either.
+    if key is None or not may_see(caller, key):
         raise NotFoundError("There is no such key")
     return key
 
 
-def _may_see(caller: Principal, organisation: str) -> bool:
-    return caller.organisation in ("", organisation)
-
-
-def _answer_key(request: Request, key: VirtualKey) -> Response:
-    meta = AnswerMeta(requestId=request.state.request_id)
-    return _answer(KeyAnswer(data=KeyData.model_validate(key), meta=meta))
-
-
 async def _answer_shown(request: Request, key: VirtualKey) -> Response:
     database = _store(request).database
-    budgets = await spending(database, key.id, key.allowance.budgets)
-    return _answer_more(request, key, budgets=budgets)
+    more = {
+        "budgets": await spending(database, key.id, key.allowance.budgets),
+        "older_secrets_until": write_moment(
+            await find_older_secrets_end(database, key)
+        ),
+    }
+    return _answer(request, describe(key) | more)
 
 
-def _answer_more(request: Request, key: VirtualKey, **more: object) -> Response:
-    """Answer with a key and more, in the form of `NewKeyAnswer` or `ShownKeyAnswer`."""
-    data = KeyData.model_validate(key).model_dump(mode="json") | more
-    meta = {"requestId": request.state.request_id}
+def _answer(request: Request, data: object, **more: object) -> Response:
+    """Answer in the form that `key_schemas` has for the route."""
+    meta = {"requestId": request.state.request_id, **more}
     return json_response({"data": data, "meta": meta})
-
-
-def _answer(answer: BaseModel) -> Response:
-    return json_response(answer.model_dump(mode="json"))

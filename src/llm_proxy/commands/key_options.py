@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from llm_proxy.config.limits import AllowanceConfig
 from llm_proxy.ledger.days import read_day
+from llm_proxy.security.key_rows import read_moment
 from llm_proxy.setting_rules import parse_networks
 from llm_proxy.settings import ConfigurationError
 from llm_proxy.types import UNBOUNDED, AccessRole, SurfaceName
@@ -47,7 +48,10 @@ Surfaces = Annotated[
 Networks = Annotated[
     list[str] | None, typer.Option(help="Only these, as 10.0.0.0/8. *")
 ]
-Expires = Annotated[str | None, typer.Option(help="Such as 30d, 12h or 2027-01-01.")]
+Expires = Annotated[
+    str | None,
+    typer.Option(help="Such as 30d, 12h, 2027-01-01 or 2027-01-01T10:00:00Z."),
+]
 Requests = Annotated[int | None, typer.Option(help="Requests per minute.")]
 Tokens = Annotated[int | None, typer.Option(help="Tokens per minute.")]
 Concurrent = Annotated[int | None, typer.Option(help="Calls at the same time.")]
@@ -101,7 +105,7 @@ def read_terms(
     for name in unset:
         if name not in _UNSETTABLE:
             raise ConfigurationError(
-                f"--unset {name}: one of {', '.join(sorted(_UNSETTABLE))}"
+                f"--unset {name}: must be one of {', '.join(sorted(_UNSETTABLE))}"
             )
         if name in options:
             raise ConfigurationError(f"--unset {name}: --{name} is given as well")
@@ -115,6 +119,9 @@ def read_terms(
         bounds = {**_write_allowance(present), **options}
         for name in unset:
             bounds.pop(name, None)
+        if "warn-at" not in options and _BUDGETS.isdisjoint(bounds):
+            # Of a key that loses its last budget.
+            bounds.pop("warn-at", None)
         terms["allowance"] = _read_allowance(bounds)
     return terms
 
@@ -139,7 +146,7 @@ def read_among(
         return None
     chosen = frozenset(each for each in known if each in names)
     if len(chosen) < len(set(names)):
-        raise ConfigurationError(f"{option}: one of {', '.join(sorted(known))}")
+        raise ConfigurationError(f"{option}: must be one of {', '.join(sorted(known))}")
     return chosen
 
 
@@ -158,6 +165,21 @@ def read_span(text: str) -> float | None:
     return timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()
 
 
+def with_option(problem: str) -> str:
+    """Say what is wrong with an option, and not with the field that it stands for.
+
+    Args:
+        problem: The name of a field and what it must be, or anything else.
+
+    Returns:
+        The same, with the name of the option.
+    """
+    place, colon, rest = problem.removeprefix("allowance.").partition(": ")
+    if not colon or place not in _OPTIONS:
+        return problem
+    return f"--{_OPTIONS[place]}: {rest}"
+
+
 def _read_surfaces(names: Sequence[str]) -> frozenset[SurfaceName] | None:
     return read_among(get_args(SurfaceName), names, "--surface")
 
@@ -174,10 +196,13 @@ def _read_moment(text: str) -> float:
     if seconds is not None:
         return time.time() + seconds
     try:
+        if "T" in text:
+            return read_moment(text).timestamp()
         day = read_day(text)
     except ValueError:
         raise ConfigurationError(
-            f"--expires {text}: must be such as 30d, 12h or 2027-01-01"
+            f"--expires {text}: must be such as 30d, 12h, 2027-01-01 or "
+            "2027-01-01T10:00:00Z"
         ) from None
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
@@ -194,7 +219,7 @@ def _read_allowance(options: Mapping[str, Any]) -> Allowance:
         problem = error.errors(include_input=False, include_context=False)[0]
         place = ".".join(str(each) for each in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(f"{place}: {message}") from None
+        raise ConfigurationError(with_option(f"{place}: {message}")) from None
 
 
 def _write_allowance(allowance: Allowance) -> dict[str, Any]:
@@ -236,5 +261,15 @@ _BOUNDS = {
     "budget-month": ("budgets", "month"),
     "budget-total": ("budgets", "total"),
     "warn-at": ("budgets", "warn_at"),
+}
+_BUDGETS = {name for name in _BOUNDS if name.startswith("budget-")}
+# By field, as errors name it.
+_OPTIONS = {
+    "organisation": "organisation",
+    "team": "team",
+    "owner": "owner",
+    "overlap_seconds": "overlap",
+    **{term.field: name for name, term in _TERMS.items() if name != "name"},
+    **{".".join(filter(None, place)): name for name, place in _BOUNDS.items()},
 }
 _UNSETTABLE = {*_TERMS, *_BOUNDS} - {"name"}

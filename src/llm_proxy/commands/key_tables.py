@@ -29,14 +29,21 @@ def print_keys(keys: Iterable[VirtualKey]) -> None:
     print_table((*_LISTED, "state"), rows)
 
 
-def print_key(key: VirtualKey, budgets: Collection[Spending]) -> None:
+def print_key(
+    key: VirtualKey, budgets: Collection[Spending], older_end: float | None
+) -> None:
     """Print all there is to know of a key, and how its budgets stand.
 
     Args:
         key: It may have ended.
         budgets: Those of its own.
+        older_end: Until when secrets work that a rotation has replaced, in seconds
+            since the epoch; None if none works.
     """
-    print_table(("field", "value"), _fields(key))
+    fields = [*_fields(key)]
+    if older_end is not None:
+        fields.append(("older_secrets", f"until {_moment(older_end)}"))
+    print_table(("field", "value"), fields)
     if budgets:
         header = ("budget", "limit", "spent", "remaining")
         print_table(header, map(astuple, budgets))
@@ -68,7 +75,7 @@ def _among(names: Collection[object] | None) -> str:
 
 def _state(key: VirtualKey) -> str:
     if key.revoked_at is not None:
-        return "revoked"
+        return f"revoked {_moment(key.revoked_at)}"
     if key.expires_at is None:
         return "active"
     verb = "ends" if key.is_usable(time.time()) else "ended"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import typer
@@ -41,12 +41,14 @@ from llm_proxy.commands.key_options import (
     read_among,
     read_span,
     read_terms,
+    with_option,
 )
 from llm_proxy.commands.key_tables import print_key, print_keys
 from llm_proxy.errors import InvalidInputError, NotFoundError
 from llm_proxy.ledger.budgets import spending
 from llm_proxy.security.audit import Actor
-from llm_proxy.security.key_rows import describe
+from llm_proxy.security.key_queries import find_older_secrets_end
+from llm_proxy.security.key_rows import describe, write_moment
 from llm_proxy.security.key_store import KeyFilter, KeyStore
 from llm_proxy.security.pepper import find_pepper
 from llm_proxy.security.virtual_key import VirtualKey
@@ -103,7 +105,7 @@ def _create_command(  # noqa: PLR0913 - each is an option
         created_by=_ACTOR.name,
         **read_terms(terms),
     )
-    _show_secret(key.id, asyncio.run(_create(key)), as_json, quiet)
+    _show_secret(key, asyncio.run(_create(key)), as_json, quiet)
 
 
 @commands.command("list")
@@ -171,7 +173,7 @@ def _rotate_command(
     seconds = read_span(overlap)
     if seconds is None:
         raise ConfigurationError(f"--overlap {overlap}: must be such as 0s, 1h or 7d")
-    _show_secret(key_id, asyncio.run(_rotate(key_id, seconds)), as_json, quiet)
+    _show_secret(*asyncio.run(_rotate(key_id, seconds)), as_json, quiet)
 
 
 @commands.command("revoke")
@@ -192,7 +194,7 @@ async def _opened() -> AsyncGenerator[KeyStore]:
         try:
             yield KeyStore(database, find_pepper(settings))
         except (InvalidInputError, NotFoundError) as error:
-            raise ConfigurationError(error.message) from error
+            raise ConfigurationError(with_option(error.message)) from error
 
 
 async def _create(key: VirtualKey) -> str:
@@ -202,10 +204,7 @@ async def _create(key: VirtualKey) -> str:
 
 async def _show(key_id: str, as_json: bool) -> None:
     async with _opened() as store:
-        key = await store.get(key_id)
-        if key is None:
-            raise NotFoundError("There is no such key")
-        await _print(store, key, as_json)
+        await _print(store, await _get(store, key_id), as_json)
 
 
 async def _update(
@@ -215,9 +214,10 @@ async def _update(
         await _print(store, await store.update(key_id, change, _ACTOR), as_json)
 
 
-async def _rotate(key_id: str, overlap_seconds: float) -> str:
+async def _rotate(key_id: str, overlap_seconds: float) -> tuple[VirtualKey, str]:
     async with _opened() as store:
-        return await store.rotate(key_id, overlap_seconds, _ACTOR)
+        secret = await store.rotate(key_id, overlap_seconds, _ACTOR)
+        return await _get(store, key_id), secret
 
 
 async def _revoke(key_id: str) -> None:
@@ -239,19 +239,27 @@ async def _list(wanted: KeyFilter, as_json: bool) -> None:
         print_keys(keys)
 
 
+async def _get(store: KeyStore, key_id: str) -> VirtualKey:
+    key = await store.get(key_id)
+    if key is None:
+        raise NotFoundError("There is no such key")
+    return key
+
+
 async def _print(store: KeyStore, key: VirtualKey, as_json: bool) -> None:
     budgets = await spending(store.database, key.id, key.allowance.budgets)
+    older_end = await find_older_secrets_end(store.database, key)
     if as_json:
-        shown: dict[str, Any] = describe(key) | {"budgets": budgets}
-        typer.echo(orjson.dumps(shown))
+        more = {"budgets": budgets, "older_secrets_until": write_moment(older_end)}
+        typer.echo(orjson.dumps(describe(key) | more))
     else:
-        print_key(key, budgets)
+        print_key(key, budgets, older_end)
 
 
-def _show_secret(key_id: str, secret: str, as_json: bool, quiet: bool) -> None:
+def _show_secret(key: VirtualKey, secret: str, as_json: bool, quiet: bool) -> None:
     if as_json:
-        typer.echo(orjson.dumps({"id": key_id, "secret": secret}))
+        typer.echo(orjson.dumps(describe(key) | {"secret": secret}))
     elif quiet:
         typer.echo(secret)
     else:
-        typer.echo(f"Key:    {key_id}\nSecret: {secret}\nIt is not shown again.")
+        typer.echo(f"Key:    {key.id}\nSecret: {secret}\nIt is not shown again.")

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from llm_proxy.config.prices import Dollars
 from llm_proxy.config.values import NullIsEmpty, Section, Share
 from llm_proxy.types import Allowance, Budget
 
+_WARN_AT = 0.8
 _Count = Annotated[int, Field(ge=1, le=2**53, strict=True)]
 
 
@@ -20,13 +21,26 @@ class BudgetsConfig(Section):
         day: For a day.
         month: For a month.
         total: For ever.
-        warn_at: The share of each from which on callers and operators are warned.
+        warn_at: The share of each from which on callers and operators are warned; 0.8
+            unless given.
     """
 
     day: Dollars | None = None
     month: Dollars | None = None
     total: Dollars | None = None
-    warn_at: Share = 0.8
+    warn_at: Share | None = None
+
+    @field_validator("warn_at")
+    @classmethod
+    def _warns_of_something(
+        cls, share: float | None, info: ValidationInfo
+    ) -> float | None:
+        # What is wrong is not among the data, and is told by itself.
+        if share is not None and all(
+            info.data.get(name, share) is None for name in ("day", "month", "total")
+        ):
+            raise ValueError("must come with a budget: day, month or total")
+        return share
 
 
 class AllowanceConfig(Section):
@@ -48,6 +62,7 @@ class AllowanceConfig(Section):
     def allowance(self) -> Allowance:
         """The same as the value that limits are made of."""
         budgets = self.budgets
+        warn_at = _WARN_AT if budgets.warn_at is None else budgets.warn_at
         given = (
             ("day", budgets.day),
             ("month", budgets.month),
@@ -58,7 +73,7 @@ class AllowanceConfig(Section):
             self.tokens_per_minute,
             self.concurrent_requests,
             tuple(
-                Budget(period, _nanos(dollars), budgets.warn_at)  # type: ignore[arg-type]
+                Budget(period, _nanos(dollars), warn_at)  # type: ignore[arg-type]
                 for period, dollars in given
                 if dollars is not None
             ),

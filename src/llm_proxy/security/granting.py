@@ -1,4 +1,4 @@
-"""Who may make, rotate and revoke which key: nobody can grant more than they have."""
+"""Who may see, make and revoke which key: nobody can grant more than they have."""
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
@@ -6,11 +6,37 @@ from typing import TypeVar
 
 from llm_proxy.errors import ForbiddenError
 from llm_proxy.security.virtual_key import VirtualKey
-from llm_proxy.types import ROLES, Principal
+from llm_proxy.types import ROLES, AccessRole, Principal
 
 _T = TypeVar("_T", int, float)
 _Rule = Callable[[Principal, Principal], bool]
 _WILDCARDS = frozenset("*?[")
+
+
+def seen_by(viewer: Principal) -> dict[str, str]:
+    """Say whose keys somebody may see.
+
+    Args:
+        viewer: Who asks.
+
+    Returns:
+        Fields of a `VirtualKey`, and the value that each must have; empty for all keys.
+    """
+    # All scopes of an operator are those of somebody who watches over others.
+    return _belonging(viewer, "operator")
+
+
+def may_see(viewer: Principal, key: VirtualKey) -> bool:
+    """Tell whether somebody may see a key.
+
+    Args:
+        viewer: Who asks.
+        key: What there is.
+
+    Returns:
+        Whether it is one of those that `seen_by` describes.
+    """
+    return _is_of(key, seen_by(viewer))
 
 
 def may_grant(granter: Principal, key: VirtualKey) -> None:
@@ -25,7 +51,11 @@ def may_grant(granter: Principal, key: VirtualKey) -> None:
     Raises:
         ForbiddenError: The key goes beyond the granter, or belongs to somebody else.
     """
-    _check(granter, key, _BELONGING | _EXTENT)
+    may_revoke(granter, key)
+    asked = key.principal
+    for what, is_within in _EXTENT.items():
+        if not is_within(asked, granter):
+            raise _beyond(what)
 
 
 def may_revoke(revoker: Principal, key: VirtualKey) -> None:
@@ -38,33 +68,37 @@ def may_revoke(revoker: Principal, key: VirtualKey) -> None:
     Raises:
         ForbiddenError: The key belongs to somebody else.
     """
-    _check(revoker, key, _BELONGING)
+    # All scopes of an admin are those of somebody who makes keys for others.
+    for field, value in _belonging(revoker, "admin").items():
+        if not _is_of(key, {field: value}):
+            raise _beyond(field)
 
 
-def _check(caller: Principal, key: VirtualKey, rules: Mapping[str, _Rule]) -> None:
-    asked = key.principal
-    for what, is_within in rules.items():
-        if not is_within(asked, caller):
-            raise ForbiddenError(f"The key goes beyond your own {what}")
+def _beyond(what: str) -> ForbiddenError:
+    return ForbiddenError(
+        f"The key goes beyond your own {what}",
+        details={"reason": "grant", "beyond": what},
+    )
 
 
-def _organisation_within(asked: Principal, granter: Principal) -> bool:
-    is_bound = granter.organisation or granter.team or _is_bound_to_owner(granter)
-    # Teams and people are counted within their organisation, and there is one without
-    # a name.
-    return not is_bound or asked.organisation == granter.organisation
+def _belonging(caller: Principal, role: AccessRole) -> dict[str, str]:
+    """Say whose keys are a caller's own, unless a role makes others' their task.
 
-
-def _owner_within(asked: Principal, granter: Principal) -> bool:
-    return not _is_bound_to_owner(granter) or asked.user == granter.user
-
-
-def _is_bound_to_owner(granter: Principal) -> bool:
-    """Tell whether somebody has keys made for themselves alone.
-
-    Whoever has all scopes of an admin has the task to make keys for other people.
+    Teams and people are counted within their organisation, and people within their
+    team, where those without a name are ones as well.
     """
-    return bool(granter.user) and not granter.scopes >= ROLES["admin"]
+    bounds = {}
+    if caller.user and not caller.scopes >= ROLES[role]:
+        bounds["owner"] = caller.user
+    if bounds or caller.team:
+        bounds["team"] = caller.team
+    if bounds or caller.organisation:
+        bounds["organisation"] = caller.organisation
+    return bounds
+
+
+def _is_of(key: VirtualKey, bounds: Mapping[str, str]) -> bool:
+    return all(getattr(key, field) == value for field, value in bounds.items())
 
 
 def _models_within(asked: Principal, granter: Principal) -> bool:
@@ -78,6 +112,7 @@ def _models_within(asked: Principal, granter: Principal) -> bool:
 
 def _is_narrower(pattern: str, own: str) -> bool:
     """Tell whether a pattern surely matches no more than another one."""
+    pattern, own = pattern.lower(), own.lower()
     is_literal = _WILDCARDS.isdisjoint(pattern)
     return pattern == own or (is_literal and fnmatchcase(pattern, own))
 
@@ -122,12 +157,6 @@ def _limit_rule(field: str) -> _Rule:
     return is_within
 
 
-# Whose a key may be, as counters of their use are not to be escaped.
-_BELONGING: dict[str, _Rule] = {
-    "organisation": _organisation_within,
-    "team": lambda asked, granter: granter.team in ("", asked.team),
-    "owner": _owner_within,
-}
 # What a key may do.
 _EXTENT: dict[str, _Rule] = {
     "scopes": lambda asked, granter: asked.scopes <= granter.scopes,

@@ -76,7 +76,16 @@ class Identities:
         Returns:
             The key; None if there is none, or that is not known without waiting.
         """
+        if self._access_tokens is not None and looks_like_jwt(token):
+            claims = self._access_tokens.trace(token)
+            return None if claims is None else self._find_ended_issuer(claims)
         return None if self._ring is None else self._ring.find_ended(token)
+
+    def _find_ended_issuer(self, claims: Claims) -> EndedKey:
+        ended = None
+        if self._ring is not None:
+            ended = self._ring.find_ended_credential(claims.credential)
+        return ended or EndedKey(claims.name, "expired")
 
     async def _find_issued(self, claims: Claims) -> Principal | None:
         """Find who has had a token issued, unless the credential for it has ended."""

@@ -14,6 +14,7 @@ from llm_proxy.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from llm_proxy.security.virtual_key import VirtualKey
     from llm_proxy.storage.database import Database
     from llm_proxy.types import Principal
 
@@ -118,3 +119,30 @@ async def find_changes(database: Database, since: int) -> Changes:
     # Fewer changes than are known: somebody has put an older database in its place.
     is_listed = latest > since and len(ids) <= _MAX_LISTED_CHANGES
     return Changes(ids if is_listed else None, latest)
+
+
+async def find_older_secrets_end(database: Database, key: VirtualKey) -> float | None:
+    """Find until when secrets of a key work that a rotation has replaced.
+
+    Args:
+        database: Where the keys are.
+        key: Any key.
+
+    Returns:
+        When the last of them ends, in seconds since the epoch; None if none works.
+
+    Raises:
+        StorageUnavailableError: The database does not answer.
+    """
+    import sqlalchemy as sa
+
+    from llm_proxy.storage.tables import key_secrets
+
+    latest = sa.select(sa.func.max(key_secrets.c.expires_ms))
+    async with database.read() as connection:
+        of_key = key_secrets.c.key_id == key.id
+        end = to_seconds(await connection.scalar(latest.where(of_key)))
+    now = time.time()
+    if end is None or end <= now or not key.is_usable(now):
+        return None
+    return end if key.expires_at is None else min(end, key.expires_at)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from contextvars import Context
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from cachebox import LRUCache, TTLCache
 from llm_proxy.errors import InternalError, StorageUnavailableError
 from llm_proxy.security.key_queries import find_changes, find_digests
 from llm_proxy.security.key_text import is_well_formed
-from llm_proxy.security.lookups import Lookups
+from llm_proxy.security.lookups import MAX_GROUP, Lookups
 from llm_proxy.security.virtual_key import EndedKey
 from llm_proxy.settings import ConfigurationError
 from llm_proxy.telemetry import get_logger
@@ -37,9 +38,9 @@ _MAX_TRIES = 3
 class KeyRing:
     """Finds whose secret it is: in memory, or else in the database.
 
-    Other processes change keys, too: what has changed is asked for again and again, and
-    forgotten here. While that fails, keys that are known stay usable for a while, and
-    nothing is said about others.
+    Other processes change keys, too: what has changed is asked for again and again,
+    forgotten here, and read anew. While that fails, keys that are known stay usable for
+    a while, and nothing is said about others.
 
     Args:
         store: Has all keys.
@@ -65,6 +66,8 @@ class KeyRing:
         self._unknown: TTLCache[str, EndedKey | None] = TTLCache(
             _MAX_UNKNOWN, _UNKNOWN_SECONDS
         )
+        # What was known and has changed, until it is read anew.
+        self._stale: set[str] = set()
         self._lookups = Lookups(self._load)
         self._watching: asyncio.Task[None] | None = None
         self._latest_change = 0
@@ -134,10 +137,13 @@ class KeyRing:
         """
         if not is_well_formed(secret):
             return None
-        digest = self._digest(secret)
-        known: Principal | None = self._known.get(digest)
+        return self.find_ended_credential(self._digest(secret))
+
+    def find_ended_credential(self, credential: str) -> EndedKey | None:
+        """Say the same of the digest of a secret, as `Principal` has it."""
+        known: Principal | None = self._known.get(credential)
         if known is None:
-            return self._unknown.get(digest)
+            return self._unknown.get(credential)
         return None if _is_valid(known) else EndedKey(known.name, "expired")
 
     async def find_by_credential(self, credential: str) -> Principal | None:
@@ -162,7 +168,7 @@ class KeyRing:
         return await self._lookups.find(credential)
 
     def forget(self, key_id: str) -> None:
-        """Ask the database again when the key is used the next time.
+        """Ask the database again, at the latest when the key is used the next time.
 
         Args:
             key_id: A key that has changed.
@@ -203,22 +209,30 @@ class KeyRing:
             await self._poll()
 
     async def _poll(self) -> None:
-        """Forget what has changed since the last time."""
+        """Forget what has changed since the last time, and read it anew."""
         try:
             async with self._asking():
                 changes = await find_changes(self._store.database, self._latest_change)
+            self._latest_change = changes.latest
+            if changes.ids is None or changes.ids:
+                self._forget(changes.ids)
+            await self._load_stale()
         except StorageUnavailableError:
             return
         except Exception as error:  # noqa: BLE001 - the watch goes on
             self._note_trouble(type(error).__name__)
             return
-        self._latest_change = changes.latest
-        if changes.ids is None or changes.ids:
-            self._forget(changes.ids)
         self._heard_at = time.monotonic()
         if self._trouble:
             _log.info("keys_available")
         self._trouble = ""
+
+    async def _load_stale(self) -> None:
+        """Read the keys that are in use, and would be missed if the database went."""
+        while self._stale:
+            group = [*islice(self._stale, MAX_GROUP)]
+            await self._load(group)
+            self._stale.difference_update(group)
 
     @asynccontextmanager
     async def _asking(self) -> AsyncGenerator[None]:
@@ -238,16 +252,14 @@ class KeyRing:
         """Forget keys, or all; also which are unknown, as there may be new ones."""
         self._times_forgotten += 1
         self._unknown.clear()
-        if key_ids is None:
-            self._known.clear()
-            return
         stale = [
             digest
             for digest, principal in self._known.items()
-            if principal.name in key_ids
+            if key_ids is None or principal.name in key_ids
         ]
         for digest in stale:
             del self._known[digest]
+        self._stale.update(stale)
 
     def _note_trouble(self, reason: str) -> None:
         if not self._trouble:

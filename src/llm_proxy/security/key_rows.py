@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from llm_proxy.errors import InternalError
 from llm_proxy.security.virtual_key import VirtualKey
 from llm_proxy.types import Allowance, Scope, SurfaceName
+from llm_proxy.types.money import dollars
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Row
 
 _COLUMNS = (
@@ -60,18 +64,33 @@ def write_key(key: VirtualKey) -> dict[str, Any]:
 
 
 def describe(key: VirtualKey) -> dict[str, Any]:
-    """Write a key for programs, and for the audit log.
+    """Write a key for callers, programs and the audit log.
 
     Args:
         key: One that `check_key` accepts.
 
     Returns:
-        All fields, of what JSON knows.
+        All fields, of what JSON knows: money in dollars, moments as RFC 3339 has them.
     """
-    named = {name: getattr(key, name) for name in _COLUMNS}
-    moments = {f"{name}_at": getattr(key, f"{name}_at") for name in _MOMENTS}
-    terms = _Terms.model_validate(key).model_dump(mode="json")
-    return {**named, **terms, **moments}
+    return {
+        "id": key.id,
+        "name": key.name,
+        "organisation": key.organisation,
+        "team": key.team,
+        "owner": key.owner,
+        "project": key.project,
+        "tags": [*key.tags],
+        "role": key.role,
+        "scopes": _sorted(key.scopes),
+        "models": None if key.models is None else [*key.models],
+        "surfaces": _sorted(key.surfaces),
+        "networks": [str(network) for network in key.networks],
+        "allowance": _describe_allowance(key.allowance),
+        "created_at": write_moment(key.created_at),
+        "created_by": key.created_by,
+        "expires_at": write_moment(key.expires_at),
+        "revoked_at": write_moment(key.revoked_at),
+    }
 
 
 def read_key(row: Row[Any]) -> VirtualKey:
@@ -98,6 +117,39 @@ def read_key(row: Row[Any]) -> VirtualKey:
     return VirtualKey(**fields, **dict(terms))
 
 
+def write_moment(seconds: float | None) -> str | None:
+    """Write a moment for callers, programs and the audit log.
+
+    Args:
+        seconds: Since the epoch; None for no moment.
+
+    Returns:
+        The moment in UTC, to the millisecond, as the database has it.
+    """
+    if seconds is None:
+        return None
+    moment = datetime.fromtimestamp(round(seconds, 3), UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def read_moment(text: str) -> datetime:
+    """Read a moment of a caller's or of the command line.
+
+    Args:
+        text: As RFC 3339 has it, or more freely ISO 8601; with a time zone.
+
+    Returns:
+        The moment.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment
+
+
 def to_ms(moment: float | None) -> int | None:
     """Write a moment as the database has it.
 
@@ -120,3 +172,19 @@ def to_seconds(moment_ms: int | None) -> float | None:
         Seconds since then.
     """
     return None if moment_ms is None else moment_ms / 1000
+
+
+def _sorted(names: Collection[str] | None) -> list[str] | None:
+    return None if names is None else sorted(names)
+
+
+def _describe_allowance(allowance: Allowance) -> dict[str, Any]:
+    budgets: dict[str, Any] = dict.fromkeys(("day", "month", "total", "warn_at"))
+    for budget in allowance.budgets:
+        budgets |= {budget.period: dollars(budget.nanos), "warn_at": budget.warn_at}
+    return {
+        "requests_per_minute": allowance.requests_per_minute,
+        "tokens_per_minute": allowance.tokens_per_minute,
+        "concurrent_requests": allowance.concurrent_requests,
+        "budgets": budgets,
+    }

@@ -12,6 +12,9 @@ from llm_proxy.security.virtual_key import VirtualKey, is_key_id
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+# For so long the log can say of which key a secret was.
+_KEPT_MS = 30 * 86_400_000
+
 
 async def find_key(connection: AsyncConnection, key_id: str) -> VirtualKey | None:
     """Look a key up.
@@ -86,7 +89,7 @@ async def add_secret(connection: AsyncConnection, key_id: str, digest: str) -> N
 async def end_secrets(
     connection: AsyncConnection, key_id: str, overlap_seconds: float
 ) -> None:
-    """Let the secrets of a key end, and drop those that have ended already.
+    """Let the secrets of a key end, and drop those that ended a month ago.
 
     Args:
         connection: Within a transaction that changes keys.
@@ -97,14 +100,15 @@ async def end_secrets(
 
     from llm_proxy.storage.tables import key_secrets
 
-    expires_ms, ended_ms = key_secrets.c.expires_ms, now_ms()
-    end_ms = ended_ms + round(overlap_seconds * 1000)
+    expires_ms, now = key_secrets.c.expires_ms, now_ms()
+    end_ms = now + round(overlap_seconds * 1000)
     of_key = key_secrets.c.key_id == key_id
     ends_later = sa.or_(expires_ms.is_(None), expires_ms > end_ms)
     await connection.execute(
         key_secrets.update().where(of_key, ends_later).values(expires_ms=end_ms)
     )
-    await connection.execute(key_secrets.delete().where(of_key, expires_ms <= ended_ms))
+    is_old = expires_ms <= now - _KEPT_MS
+    await connection.execute(key_secrets.delete().where(of_key, is_old))
 
 
 def now_ms() -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llm_proxy.errors import InvalidInputError
 from llm_proxy.security.audit import Actor, AuditEntry, write
 from llm_proxy.security.key_rows import describe, read_key, to_seconds, write_key
-from llm_proxy.security.key_rules import check_key
+from llm_proxy.security.key_rules import check_key, invalid
 from llm_proxy.security.key_statements import (
     add_secret,
     change_row,
@@ -129,7 +129,8 @@ class KeyStore:
             StorageUnavailableError: The database does not take it.
         """
         if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
-            raise InvalidInputError(f"overlap_seconds: from 0 to {MAX_OVERLAP_SECONDS}")
+            wanted = f"must be from 0 to {MAX_OVERLAP_SECONDS} seconds"
+            raise invalid(("overlap_seconds", wanted))
         secret = new_secret()
         digest = self.digest(secret)
         async with self._changing(key_id) as (connection, change):
@@ -167,7 +168,7 @@ class KeyStore:
             changed = change(key)
             check_key(changed)
             if not changed.is_usable(time.time()):
-                raise InvalidInputError("expires_at: in the future")
+                raise invalid(("expires_at", "must be in the future"))
             details = {
                 name: value
                 for name, value in describe(changed).items()
@@ -282,4 +283,7 @@ class KeyStore:
 
 def _check_usable(key: VirtualKey) -> None:
     if not key.is_usable(time.time()):
-        raise InvalidInputError("The key is revoked or has expired")
+        raise InvalidInputError(
+            "The key is revoked or has expired",
+            details=[{"field": "id", "problem": "must be of a key that has not ended"}],
+        )

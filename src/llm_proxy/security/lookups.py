@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_MAX_GROUP = 500
+MAX_GROUP = 500
 _MAX_ASKED = 10_000
 
 
@@ -73,8 +73,8 @@ class Lookups(Generic[_T]):
 
     async def _work(self) -> None:
         while self._queued:
-            names = self._queued[:_MAX_GROUP]
-            del self._queued[:_MAX_GROUP]
+            names = self._queued[:MAX_GROUP]
+            del self._queued[:MAX_GROUP]
             try:
                 found = await self._load(names)
             except Exception as error:  # noqa: BLE001 - it is for those who wait

@@ -28,6 +28,10 @@ class RefusedTokenError(Exception):
     """A token is not to be believed; the text says why, in words of ours."""
 
 
+class ExpiredTokenError(RefusedTokenError):
+    """A token whose life is over, and with which nothing else is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a token says about its own signature, which nobody has checked.
@@ -165,6 +169,7 @@ def check_claims(claims: Mapping[str, Any], rules: Rules, now: float) -> None:
         now: Seconds since the epoch.
 
     Raises:
+        ExpiredTokenError: They do, but do no longer hold.
         RefusedTokenError: They do not; the text is the name of the claim.
     """
     for name in rules.required:
@@ -177,7 +182,7 @@ def check_claims(claims: Mapping[str, Any], rules: Rules, now: float) -> None:
         if name in claims and _time(claims, name) > now + rules.leeway_seconds:
             raise RefusedTokenError(name)
     if _time(claims, "exp") <= now - rules.leeway_seconds:
-        raise RefusedTokenError("exp")
+        raise ExpiredTokenError("exp")
 
 
 def read_text(fields: Mapping[str, Any], name: str) -> str:

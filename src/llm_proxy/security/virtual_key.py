@@ -112,8 +112,9 @@ class EndedKey(NamedTuple):
     """A key that may not be used any more, for the operator; callers are not told.
 
     Attributes:
-        id: Of the key.
-        reason: How it has ended. A secret that a rotation has replaced is ``expired``.
+        id: Of the key; of a token for one of ``API_TOKEN`` the name of that.
+        reason: How it has ended. A secret that a rotation has replaced is ``expired``,
+            and so is a short-lived token of a key that has not ended.
     """
 
     id: str
