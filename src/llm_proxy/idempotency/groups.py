@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextvars import Context
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.telemetry import get_logger
@@ -87,12 +87,13 @@ class Groups(Generic[_Item, _Result]):
 
     async def _work(self) -> None:
         """Do group after group, until nobody waits."""
-        task = asyncio.current_task()
+        # A coroutine always runs in a task.
+        task = cast("asyncio.Task[None]", asyncio.current_task())
         try:
             while group := self._next():
                 await self._do(group)
         finally:
-            self._working.remove(task)  # type: ignore[arg-type]  # this is a task
+            self._working.remove(task)
 
     def _next(self) -> list[tuple[_Item, asyncio.Future[_Result]]]:
         group = []

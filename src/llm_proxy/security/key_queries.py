@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_proxy.errors import InternalError
 from llm_proxy.security.key_rows import read_key, to_seconds
@@ -56,7 +56,7 @@ async def find_digests(
 
     from llm_proxy.storage.tables import key_secrets, virtual_keys
 
-    statement = (
+    statement: sa.Select[Any] = (
         sa.select(
             key_secrets.c.digest,
             key_secrets.c.expires_ms.label("secret_expires_ms"),

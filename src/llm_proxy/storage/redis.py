@@ -144,7 +144,7 @@ class Redis:
         from redis.exceptions import NoScriptError
 
         async with self._connection() as connection:
-            made = arguments() if callable(arguments) else arguments
+            made = arguments if isinstance(arguments, Sequence) else arguments()
             given = (len(keys), *keys, *made)
             try:
                 return await _ask(connection, "EVALSHA", script.digest, *given)
