@@ -12,7 +12,7 @@ from llm_proxy.security.virtual_key import EndedKey
 from llm_proxy.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from llm_proxy.security.virtual_key import VirtualKey
     from llm_proxy.storage.database import Database
@@ -56,7 +56,7 @@ async def find_digests(
 
     from llm_proxy.storage.tables import key_secrets, virtual_keys
 
-    statement: sa.Select[Any] = (
+    statement = (
         sa.select(
             key_secrets.c.digest,
             key_secrets.c.expires_ms.label("secret_expires_ms"),
@@ -68,7 +68,7 @@ async def find_digests(
     now = time.time()
     found: dict[str, Principal | EndedKey] = {}
     async with database.read() as connection:
-        rows = (await connection.execute(statement)).all()
+        rows: Sequence[Any] = (await connection.execute(statement)).all()
     for row in rows:
         try:
             key = read_key(row)
