@@ -84,6 +84,28 @@ def test_one_process_for_one_file(refuse, environment, tmp_path):
         pass
 
 
+def test_who_shares_by_redis_and_who_does_not_use_no_file_together(
+    refuse, environment, tmp_path
+):
+    alone = {"DATABASE_URL": f"sqlite:///{tmp_path}/proxy.db"}
+    # Nobody has to be there.
+    sharing = alone | {"REDIS_URL": "redis://127.0.0.1:1"}
+
+    def serve(name, variables):
+        return Child(tmp_path / name, "llm_proxy", "serve", **environment | variables)
+
+    with serve("alone", alone):
+        sentence = refuse(**sharing)
+        assert sentence.startswith("DATABASE_URL: another process uses this database")
+        assert "its own" in sentence
+        with serve("accepted", sharing | {"SHARED_LIMITS": "process"}):
+            pass
+    with serve("first", sharing) as first, serve("second", sharing):
+        first.process.terminate()
+        first.process.wait(timeout=30)
+        assert "set REDIS_URL" in refuse(**alone)
+
+
 async def test_postgres_without_redis(refuse, postgres_url):
     sentence = refuse(DATABASE_URL=postgres_url)
     assert sentence.startswith("DATABASE_URL: many processes may use Postgres")

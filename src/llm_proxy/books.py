@@ -27,6 +27,9 @@ _NOT_SHARED = (
     "their limits need a shared store: set REDIS_URL, or SHARED_LIMITS=process if each "
     "process may keep limits and budgets of its own"
 )
+_NOT_SHARED_BY_IT = (
+    "it keeps limits and budgets of its own: start it with the same REDIS_URL"
+)
 
 
 class Books:
@@ -136,11 +139,10 @@ class Books:
         """Find out whether others use the database; refuse what none of them shares."""
         from llm_proxy.storage.process_lock import ProcessLock
 
-        settings = self._settings
-        is_shared = settings.redis_url is not None
-        may_be_many = is_shared or settings.shared_limits == "process"
+        is_shared = self._settings.redis_url is not None
+        may_count_apart = self._settings.shared_limits == "process"
         if not self.database.is_sqlite:
-            if not may_be_many:
+            if not is_shared and not may_count_apart:
                 raise ConfigurationError(
                     f"DATABASE_URL: many processes may use Postgres, and {_NOT_SHARED}"
                 )
@@ -150,21 +152,22 @@ class Books:
             return True
         lock = ProcessLock(file.with_name(f"{file.name}-lock"))
         opened.callback(lock.release)
-        is_alone = _acquire(lock)
-        if not is_alone and not may_be_many:
+        has_lock = _acquire(lock, shared=is_shared)
+        if not has_lock and not may_count_apart:
+            why = _NOT_SHARED_BY_IT if is_shared else _NOT_SHARED
             raise ConfigurationError(
-                f"DATABASE_URL: another process uses this database, and {_NOT_SHARED}"
+                f"DATABASE_URL: another process uses this database, and {why}"
             )
-        return is_alone and not is_shared
+        return has_lock and not is_shared
 
     async def aclose(self) -> None:
         """Write what is left, and close the database."""
         await self._opened.aclose()
 
 
-def _acquire(lock: ProcessLock) -> bool:
+def _acquire(lock: ProcessLock, *, shared: bool) -> bool:
     try:
-        return lock.acquire()
+        return lock.acquire(shared=shared)
     except OSError:
         # Where no file can be made there is no database for others either.
         return True

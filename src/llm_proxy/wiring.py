@@ -23,7 +23,7 @@ from llm_proxy.gateway import Gateway
 from llm_proxy.guardrails import Guardrails
 from llm_proxy.idempotency import MemoryStore as IdempotencyMemory
 from llm_proxy.inspection import Inspection
-from llm_proxy.ledger import Costs, spent
+from llm_proxy.ledger import Costs, holders, spent
 from llm_proxy.limits import (
     Allowances,
     LocalCounters,
@@ -93,7 +93,7 @@ def _install_memory(state: State, settings: Settings, config: ProxyConfig) -> No
     """Make what remembers more than the call under way."""
     state.books = Books(settings) if settings.has_database else None
     state.redis = _redis(settings)
-    state.shared_counters = state.redis and SharedCounters(state.redis)
+    state.shared_counters = _shared_counters(state.redis, state.books)
     state.cache = _cache(state, settings, config)
     state.responses = ResponseStore(settings.max_stored_bytes)
     state.idempotency = IdempotencyMemory(settings.max_stored_bytes)
@@ -135,6 +135,16 @@ def _redis(settings: Settings) -> Redis | None:
     from llm_proxy.storage.redis import Redis
 
     return Redis(settings.redis_url.get_secret_value())
+
+
+def _shared_counters(redis: Redis | None, books: Books | None) -> SharedCounters | None:
+    if redis is None:
+        return None
+    if books is None:
+        return SharedCounters(redis)
+    # The database remembers who has set money aside if Redis forgets it.
+    others = partial(holders, books.database)
+    return SharedCounters(redis, books.reservations.process, others=others)
 
 
 def _policy(settings: Settings, catalog: Catalog) -> Policy:

@@ -46,6 +46,6 @@ async def test_sigterm_under_load(found):
     assert await company.rows(ROWS) == [(made, made)]
     assert await company.rows(OPEN) == [(0,)]
     with redis.Redis.from_url(company.redis_url, decode_responses=True) as operator:
-        assert [*operator.scan_iter(_type="zset")] == []
+        assert [*operator.scan_iter("*:concurrent:*")] == []
         leases = operator.scan_iter("*:lease:*")
         assert {operator.get(each) for each in leases} <= {"settled", None}

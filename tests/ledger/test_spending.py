@@ -42,10 +42,12 @@ async def test_nothing_is_spent_of_nothing(database):
 async def test_the_ledger_and_what_is_lost_are_added_up(database, add, lose):
     await add(row(cost_nanos=2**53 + 1), row(cost_nanos=5), row(principal="bob"))
     await lose(300)
+    # Of a process that has died, and of one that lives.
     await lose(7000, state="open")
-    await lose(8000, principal="bob")
+    await lose(80_000, state="open", expires_ms=2**52)
+    await lose(900_000, principal="bob")
 
-    assert await spent(database, ALICE, "total") == 2**53 + 306
+    assert await spent(database, ALICE, "total") == 2**53 + 7306
 
 
 @pytest.mark.parametrize(

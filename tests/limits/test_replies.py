@@ -37,6 +37,7 @@ def test_standings():
         [b"standings", 1, 3, 1, 7, 0],
         [b"standings", 1, 3, 1, 7, 0, None, 8, 0],
         [[b"standings", 1]],
+        [b"processes", 1, 1],
     ],
 )
 def test_what_no_script_says_is_trouble(said):

@@ -346,7 +346,7 @@ async def test_renewal_that_comes_after_the_settlement_changes_nothing(
 async def test_renewal_that_comes_too_late_changes_nothing(counters, redis_url):
     claims = (place(2), money(50, 20))
     await reserve(counters, *claims)
-    late = renewal(Owner("late", 60), {"a": claims}, 2)
+    late = renewal(Owner("late", 60), {"a": claims}, ["other"])
 
     redis = Redis(redis_url, timeout_seconds=30)
     answer, _ = await redis.run(load("renew"), late.keys, (1, *late.arguments))

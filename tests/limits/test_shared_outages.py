@@ -18,6 +18,7 @@ from tests.limits.sharing import (
 
 from llm_proxy.errors import StorageUnavailableError
 from llm_proxy.limits.claim import Claim, Kind
+from llm_proxy.limits.scripts import PROCESSES
 
 pytestmark = pytest.mark.integration
 
@@ -194,6 +195,82 @@ async def test_dead_process_is_not_waited_for_longer_than_it_lives(
     with pytest.raises(StorageUnavailableError):
         await reserve(alive, money(50, 10))
     await until_left(alive, money(50, 0), 40)
+
+
+def noted(*names: str):
+    """A database in which these processes have reservations."""
+
+    async def others() -> tuple[str, ...]:
+        return names
+
+    return others
+
+
+async def test_process_that_starts_waits_for_whom_the_database_knows(operator, process):
+    old = process(name="old")
+    await reserve(old, money(50, 40))
+    operator.flushall()
+
+    new = process(name="new", others=noted("new", "old"))
+    await new.open()
+    # It takes nobody's place among those who are awaited.
+    await process(name="newer", others=noted("old")).open()
+
+    with pytest.raises(StorageUnavailableError) as caught:
+        await reserve(new, money(50, 10))
+    assert "lost its data" in caught.value.log_detail
+    await old.open()
+    assert await left(new, money(50, 10)) == [0]
+
+
+async def test_process_that_just_started_is_waited_for(operator, process):
+    first, second = (
+        process(name=name, others=noted("young")) for name in ("first", "second")
+    )
+    young = process(name="young")
+    for each in (first, second, young):
+        await each.open()
+    await reserve(young, money(50, 40))
+    operator.flushall()
+
+    for each in (first, second, first):
+        with pytest.raises(StorageUnavailableError):
+            await reserve(each, money(50, 10))
+    await young.open()
+    assert await left(first, money(50, 10)) == [0]
+
+
+@pytest.mark.parametrize("is_dead", [False, True])
+async def test_process_that_redis_knows_is_not_waited_for(process, is_dead):
+    ended = process(name="ended")
+    await reserve(ended, money(50, 10))
+    if not is_dead:
+        await ended.aclose()
+
+    new = process(others=noted("ended"))
+    await new.open()
+
+    assert await left(new, money(50, 0, "total")) == [50]
+
+
+async def test_each_loss_is_waited_out_anew(operator, process):
+    alive = process(others=noted("dead"), lease_seconds=0.5)
+    await reserve(alive, requests(9))
+    for period in ("2026-11-20", "2026-11-21"):
+        operator.delete(PROCESSES)
+        with pytest.raises(StorageUnavailableError):
+            await reserve(alive, money(50, 10, period))
+        await until_left(alive, money(50, 0, period), 50)
+
+
+async def test_nobody_is_waited_for_longer_because_another_asks(operator, process):
+    await process(others=noted("dead")).open()
+    (key,) = operator.keys("*:awaited")
+    until_then = operator.zscore(key, "dead")
+
+    await process(others=noted("dead")).open()
+
+    assert operator.zscore(key, "dead") == until_then
 
 
 async def test_settlement_from_before_is_in_the_ledger(redis_server, process):

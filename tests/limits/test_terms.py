@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from pydantic import ValidationError
 
 from llm_proxy.config import LimitsConfig
+from llm_proxy.config.limits import AllowanceConfig, BudgetsConfig
 from llm_proxy.limits import Term, Terms
 from llm_proxy.limits.claim import Claim
 from llm_proxy.limits.terms import claims_of
@@ -89,6 +91,18 @@ def test_limits_are_those_of_the_file():
     bob = Principal("key_2", user="bob")
     subject = Subject("user", "bob")
     assert terms.of(bob, []) == (Term(subject, "money", 2_500_000_000, "month", 0.9),)
+
+
+@pytest.mark.parametrize("period", ["day", "month", "total"])
+def test_budget_is_of_money_that_can_be_counted(period):
+    def nanos(dollars: str) -> int:
+        budgets = BudgetsConfig.model_validate({period: dollars})
+        (budget,) = AllowanceConfig(budgets=budgets).allowance.budgets
+        return budget.nanos
+
+    assert [nanos("0"), nanos("1e-9")] == [0, 1]
+    with pytest.raises(ValidationError, match=r"must be 0 or at least 0\.000000001"):
+        nanos("9e-10")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from llm_proxy.config.prices import Dollars
 from llm_proxy.config.values import NullIsEmpty, Section, Share
@@ -12,6 +12,15 @@ from llm_proxy.types import Allowance, Budget
 
 _WARN_AT = 0.8
 _Count = Annotated[int, Field(ge=1, le=2**53, strict=True)]
+
+
+def _check_countable(dollars: Decimal) -> Decimal:
+    if dollars and not _nanos(dollars):
+        raise ValueError("must be 0 or at least 0.000000001 dollars")
+    return dollars
+
+
+_Money = Annotated[Dollars, AfterValidator(_check_countable)]
 
 
 class BudgetsConfig(Section):
@@ -25,9 +34,9 @@ class BudgetsConfig(Section):
             unless given.
     """
 
-    day: Dollars | None = None
-    month: Dollars | None = None
-    total: Dollars | None = None
+    day: _Money | None = None
+    month: _Money | None = None
+    total: _Money | None = None
     warn_at: Share | None = None
 
     @field_validator("warn_at")

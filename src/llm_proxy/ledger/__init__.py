@@ -2,6 +2,7 @@
 
 from llm_proxy.ledger.costs import Costs
 from llm_proxy.ledger.entry import CacheUse, Cost, CostSource, Entry, Status, entry_ids
+from llm_proxy.ledger.holders import holders
 from llm_proxy.ledger.reservations import Reservations
 from llm_proxy.ledger.spending import spent
 from llm_proxy.ledger.spool import Spool
@@ -18,5 +19,6 @@ __all__ = [
     "Spool",
     "Status",
     "entry_ids",
+    "holders",
     "spent",
 ]

@@ -58,13 +58,16 @@ class Reservations:
         database: Where the rows belong.
         process: Names this process; no two ever have the same name.
         write_seconds: How old a call is when it gets a row, and how often is looked.
+
+    Attributes:
+        process: The name.
     """
 
     def __init__(
         self, database: Database, process: str, *, write_seconds: float = 0.1
     ) -> None:
         self._database = database
-        self._process = process
+        self.process = process
         self._write_seconds = write_seconds
         # Each reservation is in one of these: of the young the database has not heard,
         # and of the unsure nobody knows whether it has.
@@ -147,7 +150,7 @@ class Reservations:
         statement = (
             sa.update(reservations)
             .values(state="lost")
-            .where(row.state == "open", row.process != self._process)
+            .where(row.state == "open", row.process != self.process)
             .returning(row.nanos)
         )
         if not alone:
@@ -243,14 +246,14 @@ class Reservations:
         await connection.execute(
             sa.update(reservations)
             .values(expires_ms=_now_ms() + _LEASE_MS, state="open")
-            .where(reservations.c.process == self._process)
+            .where(reservations.c.process == self.process)
         )
 
     def _row(self, id: str, held: _Held) -> dict[str, str | int]:
         principal = held.principal
         return {
             "id": id,
-            "process": self._process,
+            "process": self.process,
             "at_ms": held.at_ms,
             "expires_ms": _now_ms() + _LEASE_MS,
             "state": "open",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -39,13 +40,14 @@ async def spent(database: Database, subject: Subject, period: str) -> int:
 
     from llm_proxy.storage.tables import ledger, reservations
 
+    row = reservations.c
     settled = sa.select(sa.func.sum(ledger.c.cost_nanos)).where(
         _is_of(ledger, subject), *_within(ledger, period)
     )
-    lost = sa.select(sa.func.sum(reservations.c.nanos)).where(
-        _is_of(reservations, subject),
-        *_within(reservations, period),
-        reservations.c.state == "lost",
+    # Nobody may have marked them yet.
+    is_lost = (row.state == "lost") | (row.expires_ms < time.time_ns() // 1_000_000)
+    lost = sa.select(sa.func.sum(row.nanos)).where(
+        _is_of(reservations, subject), *_within(reservations, period), is_lost
     )
     # In one statement, so that both are of the same moment.
     both = sa.select(settled.scalar_subquery(), lost.scalar_subquery())

@@ -14,12 +14,14 @@ class Reply:
     Attributes:
         kind: Such as ``standings``.
         now: When it was run, in microseconds by the clock of Redis.
-        figures: What else it says.
+        figures: The numbers that it says besides.
+        names: The processes that live, if it names them.
     """
 
     kind: bytes
     now: int
     figures: Sequence[int]
+    names: Sequence[bytes]
 
     @property
     def is_late(self) -> bool:
@@ -29,8 +31,9 @@ class Reply:
     @property
     def processes(self) -> int | None:
         """How many processes live; None if the reply does not say it."""
-        says_it = self.kind in (b"standings", b"processes") and self.figures
-        return self.figures[0] if says_it else None
+        if self.kind == b"standings" and self.figures:
+            return self.figures[0]
+        return len(self.names) if self.kind == b"processes" else None
 
 
 def read(said: object) -> Reply:
@@ -48,8 +51,9 @@ def read(said: object) -> Reply:
     match said:
         case [bytes(kind), int(now), *rest]:
             figures = [each for each in rest if isinstance(each, int)]
-            if len(figures) == len(rest):
-                return Reply(kind, now, figures)
+            names = [each for each in rest if isinstance(each, bytes)]
+            if len(names if kind == b"processes" else figures) == len(rest):
+                return Reply(kind, now, figures, names)
     raise _nonsense()
 
 

@@ -49,7 +49,7 @@ class Call:
     """
 
     keys: Sequence[str]
-    arguments: Sequence[str | int]
+    arguments: Sequence[str | bytes | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +152,26 @@ def settlements(batch: Mapping[str, Settlement]) -> Call:
 def renewal(
     owner: Owner,
     leases: Mapping[str, Sequence[Claim]],
-    known: int | None,
+    known: Collection[str | bytes] | None,
 ) -> Call:
     """Say that a process lives, and which of its leases are open.
 
     Args:
         owner: The process.
         leases: The claims of each lease, by its name.
-        known: How many processes it knows of; 0 if it has just begun, None if it has
-            more leases to tell, and does not live before.
+        known: The other processes of which it knows; None if it has more leases to
+            tell, and does not live before.
 
     Returns:
         What `renew` is given, after its deadline.
     """
     keys = [PROCESSES, _AWAITED]
-    arguments: list[str | int] = [
+    arguments: list[str | bytes | int] = [
         owner.name,
         str(owner.lease_seconds),
         _PROCESS_SECONDS,
-        "" if known is None else known,
+        "" if known is None else len(known),
+        *(known or ()),
     ]
     for lease, all_claims in leases.items():
         claims = [each for each in all_claims if each.kind in _RENEWED]

@@ -24,7 +24,7 @@ from llm_proxy.limits.scripts import (
 from llm_proxy.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from llm_proxy.limits.claim import Claim, Verdict
     from llm_proxy.limits.replies import Reply
@@ -40,6 +40,10 @@ _MAX_WAITING = 10_000
 _MOST_TRIES = 3
 _PAUSE_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0
+
+
+async def _nobody() -> Sequence[str]:
+    return ()
 
 
 class SharedCounters:
@@ -58,20 +62,33 @@ class SharedCounters:
 
     If Redis loses its data, windows and places start empty, and counters of money are
     unknown again. Each process tells what it has set aside before it takes more, and
-    none takes money before all have told, or their leases would have expired.
+    none takes money before all have told, or their leases would have expired. All are
+    those whom Redis has named last, and those whom `others` finds.
 
     Args:
         redis: Shared by all processes.
+        name: Names this process; no two ever have the same name. Default: a new one.
+        others: Finds who has set money aside, by name, this process perhaps among
+            them; it never fails.
         lease_seconds: How long leases live without a sign of their process.
 
     Attributes:
         processes: How many there are, by the latest answer of Redis; at least 1.
     """
 
-    def __init__(self, redis: Redis, *, lease_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        name: str | None = None,
+        *,
+        others: Callable[[], Awaitable[Sequence[str]]] = _nobody,
+        lease_seconds: float = 60.0,
+    ) -> None:
         self.processes = 1
         self._redis = redis
-        self._owner = Owner(str(uuid.uuid4()), lease_seconds)
+        self._owner = Owner(name or str(uuid.uuid4()), lease_seconds)
+        self._others = others
+        self._known: Sequence[bytes] = ()
         self._clock = RedisClock()
         self._reserve = load("reserve")
         self._settle = load("settle")
@@ -107,7 +124,10 @@ class SharedCounters:
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._write()
-                await self._redis.execute("ZREM", PROCESSES, self._owner.name)
+                # Whom Redis knows is not awaited, though the database may know it, too.
+                ended = self._clock.deadline(-1.0)
+                name = self._owner.name
+                await self._redis.execute("ZADD", PROCESSES, "XX", ended, name)
         except (StorageUnavailableError, TimeoutError):
             self._lost += len(self._waiting)
             self._admit_loss()
@@ -187,19 +207,20 @@ class SharedCounters:
         async with self._turn:
             if renewals not in (None, self._renewals):
                 return
-            known = self.processes if self._renewals else 0
+            known: list[str | bytes] = [*self._known, *await self._others()]
             leases = [*self._open.items()]
             while leases:
                 batch, leases = dict(leases[:_MAX_BATCH]), leases[_MAX_BATCH:]
                 await self._run_in_time(self._renew, renewal(self._owner, batch, None))
-            await self._run_in_time(self._renew, renewal(self._owner, {}, known))
+            call = renewal(self._owner, {}, known)
+            self._known = (await self._run_in_time(self._renew, call)).names
             self._renewals += 1
 
     async def _run_in_time(self, script: Script, call: Call) -> Reply:
         """Run a script that does nothing once nobody waits for it."""
         asked_at = 0.0
 
-        def arguments() -> Sequence[str | int]:
+        def arguments() -> Sequence[str | bytes | int]:
             nonlocal asked_at
             asked_at = self._clock.now()
             return (self._clock.deadline(self._redis.timeout_seconds), *call.arguments)

@@ -1,4 +1,4 @@
-"""Tells whether another process works with the same SQLite file."""
+"""Tells whether another process works with the same SQLite file, and counts apart."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 
 class ProcessLock:
     """A lock that its process holds until it ends, however it ends.
+
+    Processes that count together hold it together; nobody else holds it beside them.
 
     Args:
         path: A file beside the database; made if it is missing.
@@ -15,11 +17,14 @@ class ProcessLock:
         self._path = path
         self._file: int | None = None
 
-    def acquire(self) -> bool:
+    def acquire(self, *, shared: bool) -> bool:
         """Take the lock.
 
+        Args:
+            shared: Whether others may have it as well, if they say the same.
+
         Returns:
-            Whether no other process has it. True where the system has no such locks.
+            Whether this process has it. True where the system has no such locks.
 
         Raises:
             OSError: The file cannot be made.
@@ -30,7 +35,8 @@ class ProcessLock:
             return True
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
             return False

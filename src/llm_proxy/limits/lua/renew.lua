@@ -1,13 +1,12 @@
 -- Says that a process lives, and which of its leases are open.
 --
--- KEYS: the processes, and how many are awaited; and of each lease: what says that it is
+-- KEYS: the processes, and those that are awaited; and of each lease: what says that it is
 --   settled, and the counters of its claims.
 -- ARGV: when it is too late; the process; seconds until it and its leases expire, and
---   until it is forgotten; how many processes it knows of, 0 if it has just begun, and
---   nothing if there are more leases to tell; and of each lease: its name and the number
---   of its claims; and of each claim: kind, amount, and the seconds that its counter is
---   kept.
--- Returns {"late", now} or {"processes", now, how many live}, in microseconds.
+--   until it is forgotten; how many others it knows of, or nothing if there are more
+--   leases to tell; their names; and of each lease: its name and the number of its
+--   claims; and of each claim: kind, amount, and the seconds that its counter is kept.
+-- Returns {"late", now} or {"processes", now, each that lives ...}, in microseconds.
 
 local processes, awaited = KEYS[1], KEYS[2]
 local deadline, process, lease_seconds, memory_seconds, known = unpack(ARGV, 1, 5)
@@ -47,7 +46,7 @@ function renew.money(key, lease, amount, seconds)
   end
 end
 
-local key, argument = 3, 6
+local key, argument = 3, 6 + (tonumber(known) or 0)
 while key <= #KEYS do
   local settled, lease, count = KEYS[key], ARGV[argument], ARGV[argument + 1]
   local is_settled = redis.call('EXISTS', settled) == 1
@@ -61,11 +60,19 @@ while key <= #KEYS do
   end
 end
 if known ~= '' then
-  -- Redis has lost a process that it would know even if it was dead. With it went what the
-  -- others have set aside; who lives tells that before it would count as dead.
-  if redis.call('ZADD', processes, expiry, process) == 1 and known ~= '0' then
-    redis.call('SET', awaited, known, 'NX', 'PX', whole(lease_seconds * 1000))
+  -- Whom Redis does not know, though it would even if they were dead, it has lost, and with
+  -- them what they have set aside; who lives tells that before it would count as dead.
+  redis.call('ZREMRANGEBYSCORE', awaited, '-inf', whole(now))
+  if redis.call('ZADD', processes, expiry, process) == 1 then
+    for index = 6, 5 + known do
+      if not redis.call('ZSCORE', processes, ARGV[index]) then
+        redis.call('ZADD', awaited, 'NX', expiry, ARGV[index])
+      end
+    end
   end
+  redis.call('ZREM', awaited, process)
+  redis.call('EXPIRE', awaited, memory_seconds)
   redis.call('EXPIRE', processes, memory_seconds)
 end
-return {'processes', now, redis.call('ZCOUNT', processes, whole(now + 1), '+inf')}
+local living = redis.call('ZRANGEBYSCORE', processes, whole(now + 1), '+inf')
+return {'processes', now, unpack(living)}

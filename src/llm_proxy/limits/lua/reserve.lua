@@ -1,6 +1,6 @@
 -- Takes everything that a call needs from the limits that bound it, or nothing.
 --
--- KEYS: the processes; how many are awaited; what says that the lease is settled; and the
+-- KEYS: the processes; those that are awaited; what says that the lease is settled; and the
 --   counter of each claim.
 -- ARGV: when it is too late; the process; the lease's name, and seconds until it expires;
 --   and of each claim: kind, limit, amount, the seconds that its counter is kept, and
@@ -29,7 +29,7 @@ end
 
 -- Whether all processes have told what they had set aside when Redis lost its data.
 local function is_heard()
-  return living() >= tonumber(redis.call('GET', awaited) or 0)
+  return redis.call('ZCOUNT', awaited, whole(now + 1), '+inf') == 0
 end
 
 -- Forgets the first entries of a window that have left it, or that a clock which has gone
