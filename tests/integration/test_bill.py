@@ -15,7 +15,7 @@ SAID = "one/sandbox", "claude/sandbox", "one/chunks-21", "one/flaky-1", "one/len
 UNSAID = "one/missing-usage", "claude/missing-usage"
 FAULTY = "one/fault-502", "one/fault-400", "claude/fault-503", "one/fault-html"
 BROKEN = "one/fault-cut", "claude/fault-cut", "one/fault-mid-stream-error"
-SLOW = "one/slow-stream-100", "claude/slow-stream-100"
+SLOW = "one/slow-stream-400", "claude/slow-stream-400"
 
 
 async def mixed_run(callers, key):

@@ -29,7 +29,7 @@ async def test_two_tenants_with_one_prompt_ask_the_upstream_twice(
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_all_ask_at_the_same_time_is_asked_once(company, callers, stream):
     key = await callers.key()
-    model = f"slow-first-token-{300 + stream}"
+    model = f"slow-first-token-{410 + stream}"
     question = {"path": CHAT, "model": f"one/{model}", "prompt": "Hi", "stream": stream}
 
     told = await asyncio.gather(

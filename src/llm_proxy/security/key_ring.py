@@ -216,16 +216,13 @@ class KeyRing:
             self._latest_change = changes.latest
             if changes.ids is None or changes.ids:
                 self._forget(changes.ids)
+            self._note_health()
             await self._load_stale()
         except StorageUnavailableError:
+            # It is noted where it was raised.
             return
         except Exception as error:  # noqa: BLE001 - the watch goes on
             self._note_trouble(type(error).__name__)
-            return
-        self._heard_at = time.monotonic()
-        if self._trouble:
-            _log.info("keys_available")
-        self._trouble = ""
 
     async def _load_stale(self) -> None:
         """Read the keys that are in use, and would be missed if the database went."""
@@ -260,6 +257,12 @@ class KeyRing:
         for digest in stale:
             del self._known[digest]
         self._stale.update(stale)
+
+    def _note_health(self) -> None:
+        self._heard_at = time.monotonic()
+        if self._trouble:
+            _log.info("keys_available")
+        self._trouble = ""
 
     def _note_trouble(self, reason: str) -> None:
         if not self._trouble:

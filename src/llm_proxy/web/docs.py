@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from llm_proxy.errors import NotFoundError
 
@@ -63,4 +64,13 @@ def install_docs(
         ("/openapi.json", openapi),
         ("/docs/static/{name}", static),
     ):
-        app.router.routes.append(Route(path, endpoint))
+        app.router.routes.append(_Shown(path, endpoint))
+
+
+class _Shown(Route):
+    """A route that leaves itself in the scope, for who asks what it is."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        child_scope["route"] = self
+        return match, child_scope
