@@ -328,6 +328,7 @@ class TestEnding:
                 await connection.execute(virtual_keys.insert(), rows)
         # Nobody asks for it meanwhile.
         await until(lambda: ring.cached(secret) == changed.principal)
+        assert await ring.find(taken) is None
 
         fickle.is_down = True
         assert await refused(ring.find(new_secret())) == 1
